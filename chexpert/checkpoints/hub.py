@@ -72,9 +72,9 @@ def fetch_model(name: HubName) -> Path:
 
 def _find_cached(name: HubName) -> Path | None:
     """Return the folder of a commit in the cache, where it has the weights and best.json."""
-    found = [huggingface_hub.try_to_load_from_cache(name.repository, file, revision=name.revision) for file in
-             (WEIGHTS, METADATA)]  # fmt: skip
-    return Path(found[0]).parent if all(isinstance(path, str) for path in found) else None
+    find, revision = huggingface_hub.try_to_load_from_cache, name.revision
+    weights, metadata = (find(name.repository, file, revision=revision) for file in (WEIGHTS, METADATA))
+    return Path(weights).parent if isinstance(weights, str) and isinstance(metadata, str) else None
 
 
 def _get_listing(name: HubName) -> Any:
@@ -164,9 +164,17 @@ def get_sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+BY_HAND = f"get the files {', '.join(LIMITS)} by hand and give the path of {WEIGHTS}"
+
+
 @contextmanager
-def reporting(name: HubName) -> Iterator[None]:
-    """Turn the many errors of the Hub's library into one each: not there, no access, no network."""
+def reporting(name: HubName, hint: str = BY_HAND) -> Iterator[None]:
+    """Turn the many errors of the Hub's library into one each: not there, no access, no network.
+
+    Args:
+        name: of the repository.
+        hint: what to do where the Hub cannot be reached.
+    """
     where = str(name)
     login = "log in by `hf auth login`, or set HF_TOKEN; the page of the repository says who has access"
     try:
@@ -178,21 +186,17 @@ def reporting(name: HubName) -> Iterator[None]:
         raise UserError(message, code="no-access", where=where, hint=login) from error
     except hub_errors.RevisionNotFoundError as error:
         message = f"the repository has no revision {name.revision}"
-        raise UserError(message, code="missing-file", where=where, hint=f"{HUB}OWNER/NAME@COMMIT") from error
+        raise UserError(message, code="missing-file", where=where, hint=f"{HUB}{name.repository}") from error
     except hub_errors.RepositoryNotFoundError as error:
         message = "there is no such repository, or it is private and this token has no access"
         raise UserError(message, code="missing-file", where=where, hint=f"check the name; or {login}") from error
     except hub_errors.HfHubHTTPError as error:
         status = getattr(error.response, "status_code", None)
-        if status not in (401, 403):
-            raise _unreachable(error, where) from error
-        message = "this token has no access" if huggingface_hub.get_token() else "no token, and none is no access"
-        raise UserError(message, code="no-access", where=where, hint=login) from error
+        if status in (401, 403):
+            message = "this token has no access" if huggingface_hub.get_token() else "there is no token"
+            raise UserError(message, code="no-access", where=where, hint=login) from error
+        message = f"the Hub answers with an error: {first_line(error)}"
+        raise UserError(message, code="download", where=where, hint=f"try again later; or {hint}") from error
     except Exception as error:
-        raise _unreachable(error, where) from error
-
-
-def _unreachable(error: Exception, where: str) -> UserError:
-    message = f"the Hub cannot be reached: {first_line(error)}"
-    hint = f"check the network; or get the files {', '.join(LIMITS)} by hand and give the path of {WEIGHTS}"
-    return UserError(message, code="download", where=where, hint=hint)
+        message = f"the Hub cannot be reached: {first_line(error.__cause__ or error)}"
+        raise UserError(message, code="download", where=where, hint=f"check the network; or {hint}") from error

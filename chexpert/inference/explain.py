@@ -81,7 +81,7 @@ def explain_run(
     folder = find_folder(run, out)
     run = get_local_path(run)
     loaded = load(run)
-    loaded = replace(loaded, config=OF_EXPORTED | loaded.config)
+    loaded = replace(loaded, config={**OF_EXPORTED, **loaded.config})
     if loaded.synthetic:
         log.log(NOTE, f"the model was {TRAINED}")
     nodes, choice = compose_settings(loaded.config, explainers, conf, overrides)

@@ -93,7 +93,7 @@ def push_run(
     if huggingface_hub.get_token() is None:
         hint = "log in by `hf auth login`, or set HF_TOKEN; --dry-run needs none"
         raise UserError("no token of the Hugging Face Hub", code="no-access", where=str(name), hint=hint)
-    with reporting(name):
+    with reporting(name, "--dry-run, which needs none"):
         pushed.commit = _send(pushed, name, public=public, overwrite=overwrite)
     return pushed
 

@@ -27,7 +27,7 @@ TAGS = ("chest-x-ray", "radiology", "multi-label-classification", "chexpert", "n
 def write_model_card(run_data: RunData) -> Path:
     """Write MODEL_CARD.md into the run folder; an older one is replaced.
 
-    The card names no image, no file of the user and no folder.
+    The card names no image and no path; of the user's own names it has that of the run and of the tables of labels.
 
     Returns:
         Path of the card.
@@ -128,7 +128,7 @@ def write_header(run_data: RunData, split: str) -> str:
         "tags": [*TAGS, *(["synthetic-data"] if synthetic else [])],
     }
     content = run_data.evaluations.get(split)
-    mean = content["auroc_mean"] if content else {"value": None}
+    mean: dict[str, Any] = content["auroc_mean"] if content else {"value": None}
     if mean["value"] is not None and not synthetic and run_data.chosen_on not in (split, None):
         task = {"type": "image-classification", "name": "multi-label classification of chest radiographs"}
         dataset = {"type": "chexpert", "name": f"CheXpert, {describe_rows(run_data, split)}", "split": split}
