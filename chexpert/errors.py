@@ -48,6 +48,9 @@ Code = Literal[
     "input-kind",
     "outside-root",
     "download",
+    "file-size",
+    "no-access",  # to a repository: no token, or one without the right
+    "license",
     # tables
     "not-csv",
     "empty-table",

@@ -3,6 +3,7 @@
 from chexpert.checkpoints.callbacks import BestCheckpoint, EveryCheckpoint, keep_best
 from chexpert.checkpoints.export import export
 from chexpert.checkpoints.fitted import embed_fitted
+from chexpert.checkpoints.hub import get_local_path
 from chexpert.checkpoints.io import AtomicCheckpointIO, clean, fingerprint, load_content, write_whole
 from chexpert.checkpoints.metadata import FORMAT, get_output_head, without_pretrained
 from chexpert.checkpoints.read import Loaded, load, load_state, read_checkpoint, read_metadata
@@ -20,6 +21,7 @@ __all__ = [
     "embed_fitted",
     "export",
     "fingerprint",
+    "get_local_path",
     "get_output_head",
     "keep_best",
     "load",

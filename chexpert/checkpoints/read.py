@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 from safetensors.torch import load_file
 
 from chexpert.checkpoints.fitted import Fitted, get_fitted
+from chexpert.checkpoints.hub import get_local_path
 from chexpert.checkpoints.io import load_content
 from chexpert.checkpoints.metadata import FORMAT, get_output_head, without_pretrained
 from chexpert.config import TARGET, build, check_targets, find_checkpoint
@@ -57,7 +58,7 @@ def read_checkpoint(path: str | Path, *, mmap: bool = False) -> Stored:
     Raises:
         UserError: there is no checkpoint, it is none of this project, or a newer version wrote it.
     """
-    file = find_checkpoint(path)
+    file = find_checkpoint(get_local_path(path))
     if file.suffix == ".json" and file.with_suffix(run_files.SAFETENSORS).is_file():  # its metadata
         file = file.with_suffix(run_files.SAFETENSORS)
     try:
@@ -193,10 +194,11 @@ class Loaded:
 def load(path: str | Path) -> Loaded:
     """Load the best checkpoint of a run folder, or a file of weights, without running code from it.
 
-    A .safetensors file needs its metadata beside it, the .json file of the same name.
+    A .safetensors file needs its metadata beside it, the .json file of the same name. A repository of the Hugging Face
+    Hub is downloaded once, verified and cached; name a commit to have the same model again.
 
     Args:
-        path: run folder, or file of weights.
+        path: run folder, file of weights, or ``hf:OWNER/NAME@REVISION``.
 
     Returns:
         The model in evaluation mode, on the CPU, with its preprocessing, observations and config.
@@ -205,6 +207,7 @@ def load(path: str | Path) -> Loaded:
         UserError: no such checkpoint, none of this project, a ``_target_`` that is not on the allow-list, or weights
             that do not fit the model.
     """
+    path = get_local_path(path)
     metadata, state = read_checkpoint(path)
     config = metadata["config"]
     raise_errors([error.within(path) for error in check_targets(without_pretrained(config["model"]), "model")])

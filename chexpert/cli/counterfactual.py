@@ -12,7 +12,7 @@ from chexpert.cli.shared_arguments import add_ids
 def add_arguments(parser: ArgumentParser) -> None:
     """Add the arguments to a parser."""
     add = parser.add_argument
-    add("run", type=Path, metavar="RUN", help="a run folder, or a checkpoint")
+    add("run", type=Path, metavar="RUN", help="a run folder, a checkpoint, or hf:OWNER/NAME@COMMIT")
     add("images", nargs="*", metavar="IMAGE", help="images; by default validation views that show the observation")
     add("--observation", required=True, metavar="NAME", help="whose logit is moved")
     add("--out", type=Path, metavar="FOLDER", help="a new folder (RUN/counterfactuals)")

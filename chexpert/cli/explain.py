@@ -18,7 +18,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         "[--out FOLDER] [KEY=VALUE]"
     )
     add = parser.add_argument
-    add("run", type=Path, metavar="RUN", help="a run folder, or a checkpoint")
+    add("run", type=Path, metavar="RUN", help="a run folder, a checkpoint, or hf:OWNER/NAME@COMMIT")
     add(
         "images",
         nargs="*",

@@ -39,6 +39,8 @@ COMMANDS = {
     "recalibrate": "fit calibration and thresholds anew on a few expert labels",
     "serve": "show a trained model in a browser, for single images",
     "report": "write report.html of a run again",
+    "report": "write report.html and MODEL_CARD.md of a run again",
+    "push": "put the model of a run on the Hugging Face Hub",
     "weights": "list public weights for backbones, and convert a file of weights",
     "networks": "try networks of timm as backbones",
 }

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 def add_arguments(parser: ArgumentParser) -> None:
     """Add the arguments to a parser."""
     add = parser.add_argument
-    add("run", type=Path, metavar="RUN", help="a run folder, or a checkpoint")
+    add("run", type=Path, metavar="RUN", help="a run folder, a checkpoint, or hf:OWNER/NAME@COMMIT")
     add("input", type=Path, nargs="+", metavar="INPUT", help="one table, one folder, or image files")
     add("output", type=Path, metavar="OUTPUT.csv", help="a new file")
     add("--calibrated", action="store_true", help="by the calibration that the run, or best.json, keeps")
@@ -74,10 +74,11 @@ def run(given: Namespace) -> int:
     if given.ids == "path":
         log.log(NOTE, "--ids path: names stay in the output as they are, those of patients too")
 
+    from chexpert.checkpoints import get_local_path
     from chexpert.inference.explained_predictions import ExplainRequest
     from chexpert.inference.predict import predict
 
-    folder = options.pop("run")
+    folder = get_local_path(options.pop("run"))
     explain = ExplainRequest(**request) if request else None
     watch = partial(show_progress, title="batches")
     outcome = predict(folder, options.pop("input"), options.pop("output"), watch=watch, explain=explain, **options)

@@ -1,4 +1,6 @@
-"""Write report.html of a run again, from its files alone: no model, no torch, no network; runs of any age.
+"""Write report.html and MODEL_CARD.md of a run again, from its files alone: no model, no torch, no network.
+
+Runs of any age have both; with --out the page alone is written.
 
     chexpert report outputs/RUN --out report.html
 Exit code 2: there is nothing to report.
@@ -25,6 +27,9 @@ def run(given: Namespace) -> None:
     check_paths([given.out])
 
     from chexpert.report import write_report
+    from chexpert.runs.files import MODEL_CARD
 
     path = write_report(given.run, given.ids, given.out, given.readers)
     print(f"written: {path} ({path.stat().st_size / 1e6:.1f} MB)")
+    if given.out is None:
+        print(f"written: {path.with_name(MODEL_CARD)}")

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from chexpert.checkpoints import Loaded, load
+from chexpert.checkpoints import Loaded, get_local_path, load
 from chexpert.console import NOTE, log, show_progress
 from chexpert.data import CheXpertDataModule, ViewDataset
 from chexpert.errors import UserError
@@ -91,6 +91,7 @@ def make_counterfactuals(
         check_count(f"--{name}", value, 1)
     place = choose_device(device)
     folder = find_folder(run, out, run_files.COUNTERFACTUALS)
+    run = get_local_path(run)
     loaded = load(run)
     if loaded.synthetic:
         log.log(NOTE, f"the model was {TRAINED}")

@@ -2,12 +2,13 @@
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from chexpert.checkpoints import Loaded, load
+from chexpert.checkpoints import Loaded, get_local_path, load
 from chexpert.config import build
 from chexpert.console import NOTE, log
 from chexpert.data import CheXpertDataModule
@@ -37,6 +38,9 @@ from chexpert.metrics.localization.thresholds import read_threshold
 from chexpert.runs import files as run_files
 from chexpert.runs.anonymize import HASH_NOTE, find_public, is_hash, name_safely, read_salt, shorten_names
 from chexpert.runs.synthetic import TRAINED
+
+OF_EXPORTED: Mapping[str, Any] = {"explainer": {}, "explain": {}, "seed": 0}
+"""Settings of a run that exported weights do not have."""
 
 
 def explain_run(
@@ -75,7 +79,9 @@ def explain_run(
     hashed = hides_names(ids)
     thresholds = read_region_threshold(threshold)
     folder = find_folder(run, out)
+    run = get_local_path(run)
     loaded = load(run)
+    loaded = replace(loaded, config={**OF_EXPORTED, **loaded.config})
     if loaded.synthetic:
         log.log(NOTE, f"the model was {TRAINED}")
     nodes, choice = compose_settings(loaded.config, explainers, conf, overrides)

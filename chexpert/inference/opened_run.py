@@ -17,6 +17,8 @@ from chexpert.explain import (
 )
 from chexpert.models import Model, Probe
 
+GIVE_IMAGES = "give images to explain"
+
 
 def move_to_device(model: Model) -> Model:
     """Move the model to the GPU, if there is one."""
@@ -47,7 +49,7 @@ def predict_valid(model: Model, data: CheXpertDataModule) -> Rows:
 
 
 def open_data(
-    loaded: Loaded, root: Path | None = None, *, hint: str = "restore them, or give images to explain",
+    loaded: Loaded, root: Path | None = None, *, hint: str = f"restore them, or {GIVE_IMAGES}",
     learned: bool = False, test: bool = False,
 ) -> CheXpertDataModule:  # fmt: skip
     """Open the validation views of the data of a run, or of another dataset folder read in the same way.
@@ -59,6 +61,9 @@ def open_data(
         learned: with the training views as the run learned them, where the copy has such.
         test: with the test set, where the run had it or else beside the other views.
     """
+    if "data" not in loaded.config:
+        message = "exported weights do not hold the data of their training"
+        raise UserError(message, code="missing-run", where=loaded.source, hint=f"give the run folder, or {GIVE_IMAGES}")
     config = loaded.config | {"observations": loaded.observations}
     config["data"] = config["data"] | {"batch_size": limit_batch(loaded)}
     return open_config_data(config, root, hint=hint, learned=learned, test=test)

@@ -5,10 +5,14 @@ from tempfile import TemporaryFile
 
 from chexpert.errors import UserError, find_write_code
 from chexpert.runs import files as run_files
+from chexpert.weights.hub_name import parse_hub_name
 
 
 def find_folder(run: Path, out: Path | None, name: str = run_files.EXPLANATIONS) -> Path:
     """Return the folder of explanations, or of other files of this ``name``: a new folder, or an empty one."""
+    if out is None and parse_hub_name(run):
+        message = "a repository of the Hub has no place for what is made of it"
+        raise UserError(message, code="missing-argument", where=str(run), hint="give a new folder: --out FOLDER")
     folder = out or find_home(run) / name
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
         hint = "give a new folder: --out FOLDER"

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from chexpert.checkpoints import Loaded, load
+from chexpert.checkpoints import Loaded, get_local_path, load
 from chexpert.config import build, check_tta
 from chexpert.data import make_transforms, reporting_dead_workers
 from chexpert.data.preprocessing import LEAST_SIDE
@@ -58,7 +58,7 @@ def predict(
     """Predict images by the best weights of a run.
 
     Args:
-        run: the run folder, or a checkpoint.
+        run: the run folder, a checkpoint, or ``hf:OWNER/NAME@REVISION`` of the Hugging Face Hub.
         inputs: one table with the column Path, one folder, or image files.
         output: a new CSV file.
         level: ``study``: one row a study; ``image``: one row an image.
@@ -91,6 +91,7 @@ def predict(
         message = "it is there already, and nothing is overwritten"
         raise UserError(message, code="not-empty", where=str(output), hint="give a new file")
     folder = find_explanations(output, inputs) if explain else None
+    run = get_local_path(run)
     loaded = loaded or load(run)
     transforms = None if tta is None else open_transforms(loaded, tta)
     apart = SpreadTables(open_spread(loaded, transforms), spread) if spread else None

@@ -1,6 +1,7 @@
 """Weights for a backbone: from timm's hub, or from a file of whatever origin."""
 
 import logging
+import os
 import re
 import shlex
 import socket
@@ -225,11 +226,16 @@ def _write_command(where: str, prefix: str) -> str:
     return shlex.join(["python", "-c", code, path, "one.pt", prefix]) + "; then pretrained=one.pt"
 
 
+def get_endpoint() -> str:
+    """Return the address of the Hub: that of a mirror where ``HF_ENDPOINT`` names one."""
+    return os.environ.get("HF_ENDPOINT", "").rstrip("/") or huggingface_hub.constants.ENDPOINT
+
+
 def _offline() -> bool:
     """True where no proxy is set and the hub's name is unknown: waiting for five retries would change nothing."""
     if urllib.request.getproxies():
         return False
-    host = huggingface_hub.constants.ENDPOINT.split("//")[-1].split("/")[0].split(":")[0]
+    host = get_endpoint().split("//")[-1].split("/")[0].split(":")[0]
     try:
         socket.getaddrinfo(host, 443)
     except OSError:

@@ -77,6 +77,16 @@ def name_run(overrides: Sequence[str]) -> str:
     return name if len(name) <= LONGEST else f"{name[: LONGEST - 3].rstrip(' ,')}..."
 
 
+def list_repeated(overrides: Sequence[str]) -> list[str]:
+    """Return the overrides that another person needs to repeat a run: without places, and files hidden.
+
+    >>> list_repeated(["name=ward3", "data.root=/data", "+seed=1", "start_from=outputs/one", "gate=knn"])
+    ['+seed=1', 'start_from=[a path]', 'gate=knn']
+    """
+    kept = ("gate", "tta")  # they change no metric of another, and are part of the model's files
+    return [hide_override(word) for word in overrides if word.startswith(kept) or not _is_omitted(word)]
+
+
 def name_folder(run: Path) -> str:
     """Name the run in a folder: a job of a sweep by what its sweep varies; without a readable state.json by its folder.
 

@@ -569,6 +569,7 @@ def test_full_disk_while_explaining_keeps_metrics_and_report(tmp_path, phantom, 
     start(tmp_path / "run", phantom, "explainer=[hirescam]", plotted=True)
     assert "No space left" in capsys.readouterr().err
     assert (tmp_path / "run/report.html").stat().st_size > 10_000
+    assert (tmp_path / "run/MODEL_CARD.md").read_text().startswith("---\nlicense: other\n")
     assert not (tmp_path / "run/explanations/hirescam").exists()
     assert json.loads((tmp_path / "run/metrics.json").read_text())["valid"]["n"] > 0
 

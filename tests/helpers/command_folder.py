@@ -11,6 +11,8 @@ from chexpert.data import write_phantom
 from chexpert.metrics import LocalMap, write_map, write_segmentations
 from chexpert.metrics.localization.run_lengths import encode
 from chexpert.observations import COMPETITION
+from chexpert.report.model_card.card import write_model_card
+from chexpert.report.run_data import RunData
 from helpers.autoencoders import write_random_autoencoder
 from helpers.folds import write_expert, write_folds, write_reports
 from helpers.leaderboards import make_scores, write_board, write_scores
@@ -45,6 +47,7 @@ def write_folder(folder: Path, phantom: Path) -> None:
     settings = ["data=small", f"data.root={phantom}", *splits, "explainer=[hirescam]"]
     done = train(*settings, *SMALL, f"hydra.run.dir={folder / 'RUN'}", cwd=folder)
     assert done.returncode == 0, done.stderr
+    write_model_card(RunData.read(folder / "RUN"))  # a run without plots has no report, and so no card
     _write_quality(folder)
     for name in RUNS:
         shutil.copytree(folder / "RUN", folder / name)

@@ -43,7 +43,7 @@ def chexpert(site, folder, *words, **environment):
 
 def test_wheel_has_every_file_of_the_package_and_conf(wheel):
     packed = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
-    kinds = ("*.py", "*.html", "*.css", "*.js", "*.yaml", "py.typed")
+    kinds = ("*.py", "*.html", "*.css", "*.js", "*.yaml", "*.md", "py.typed")
     package = {str(path.relative_to(PROJECT)) for kind in kinds for path in (PROJECT / "chexpert").rglob(kind)}
     conf = {f"chexpert/{path.relative_to(PROJECT)}" for path in (PROJECT / "conf").rglob("*.yaml")}
     assert packed == package | conf

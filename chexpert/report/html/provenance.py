@@ -8,7 +8,7 @@ import yaml
 
 from chexpert.observations import REPORT_LABELS
 from chexpert.report.evaluation_setting import describe_choice, is_synthetic
-from chexpert.report.names import Names
+from chexpert.report.names import Names, hide_value
 from chexpert.report.run_data import RunData
 from chexpert.report.text.gate import describe_gate
 from chexpert.runs.synthetic import WORDS
@@ -103,7 +103,7 @@ def list_done(run_data: RunData) -> Iterator[str]:
     yield f"Selection: {describe_choice(run_data, first)}" + _epoch(run_data) + "."
     content = run_data.evaluations.get(first, {})
     if chosen := content.get("operating_points_chosen_on"):
-        yield f"Thresholds were chosen on the {chosen} split and evaluated on {first}."
+        yield f"Thresholds were chosen on the {hide_value('', chosen)} split and evaluated on {first}."
     if run_data.calibration:
         yield f"Calibration ({run_data.calibration.method}) was fitted on the {run_data.calibration.fitted_on} split."
     if bootstrap := content.get("bootstrap"):

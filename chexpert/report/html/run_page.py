@@ -18,6 +18,7 @@ from chexpert.report.html.groups import list_groups, plot_groups
 from chexpert.report.html.performance import collect_performance
 from chexpert.report.html.prediction_sets import collect_sets
 from chexpert.report.html.verdict import find_aurocs, find_warnings, summarize_in_two
+from chexpert.report.model_card.card import write_model_card
 from chexpert.report.names import Names, name_folder
 from chexpert.report.run_data import BROKEN, RunData
 from chexpert.report.text.explanation_quality import MEANINGS, list_left_out, list_quality
@@ -34,12 +35,12 @@ NO_READERS: Readers = MappingProxyType({})
 
 
 def write_report(run: Path, ids: str = "hash", out: Path | None = None, readers: Path | None = None) -> Path:
-    """Write the report of a run as one HTML page; an older one is replaced.
+    """Write the report of a run as one HTML page, and MODEL_CARD.md beside it; older ones are replaced.
 
     Args:
         run: run folder, also of an older version.
         ids: ``hash`` names images by hashes and hides paths; ``path`` shows both.
-        out: path of the page; by default report.html in the run folder.
+        out: path of the page; by default report.html in the run folder. Of a page elsewhere no card is written.
         readers: CSV file of human readers' operating points, which stand beside the ROC curves.
 
     Returns:
@@ -50,7 +51,10 @@ def write_report(run: Path, ids: str = "hash", out: Path | None = None, readers:
     """
     path = out or run / run_files.REPORT
     points = read_readers(readers) if readers else {}
-    page = make_page(RunData.read(run), Names(ids, run), points)
+    run_data = RunData.read(run)
+    if out is None:
+        write_model_card(run_data)
+    page = make_page(run_data, Names(ids, run), points)
     run_files.write_text(path, page)  # an older one stays where there is no space for this one
     return path
 

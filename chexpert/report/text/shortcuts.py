@@ -36,7 +36,7 @@ def describe_shortcuts(content: Mapping[str, Any]) -> str:
     if unlisted := content.get("unlisted"):
         lines.append(f"{unlisted} of them are not in the file of regions, and count as without what it outlines")
     lines.append("")
-    lines += [*_summarize(content), *_note_confusions(content["pairs"]), *_warn(content), ""]
+    lines += [*summarize_shortcuts(content), *_note_confusions(content["pairs"]), *_warn(content), ""]
     lines += [*_describe_pairs(content["pairs"]), *_describe_splits(content["aurocs"])]
     lines += [*_describe_places(content), *_describe_baselines(content["baselines"])]
     return "\n".join(lines).rstrip()
@@ -62,8 +62,8 @@ def describe_found_shortcuts(content: Mapping[str, Any]) -> list[str]:
     return [_describe_shortcut(pair, content["aurocs"][pair["observation"]]) for pair in shortcuts_found]
 
 
-def _summarize(content: Mapping[str, Any]) -> Iterator[str]:
-    """One sentence a shortcut; one in all where there is none."""
+def summarize_shortcuts(content: Mapping[str, Any]) -> Iterator[str]:
+    """Yield one sentence a shortcut; one in all where there is none."""
     shortcuts_found = describe_found_shortcuts(content)
     yield from shortcuts_found
     tested = {p["suspect"]: content["suspects"][p["suspect"]]["views"] for p in content["pairs"] if _is_tested(p)}

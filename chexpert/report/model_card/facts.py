@@ -1,0 +1,169 @@
+"""The origin of a model for its card: network, data, labels, settings, licenses, and the command to repeat it."""
+
+import shlex
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from chexpert.observations import REPORT_LABELS
+from chexpert.report.html.provenance import describe_seconds, list_data, list_label_rules, list_learned_targets
+from chexpert.report.model_card.markdown import Markdown, make_block, make_facts, make_table
+from chexpert.report.names import HIDDEN, Names, hide_value, list_repeated
+from chexpert.report.run_data import RunData
+from chexpert.runs import files as run_files
+from chexpert.runs.config_keys import flatten
+from chexpert.runs.read import read_mapping_or_empty
+from chexpert.weights.license import UNKNOWN, StartLicense, list_licenses
+
+SETTINGS = (
+    "loss", "optimizer", "scheduler", "averaging", "data.batch_size", "data.augmentation", "data.dev", "data.folds",
+    "data.fold", "trainer.max_epochs", "trainer.precision", "backbone_lr_factor", "layer_decay", "unfreeze_epoch",
+    "early_stopping", "seed",
+)  # fmt: skip
+"""Keys of the config that the card lists, and all keys below them. The other ones stand in the run's config.yaml."""
+FITS = {
+    "stretch": "to which an image is stretched", "pad": "to whose shape an image is padded",
+    "crop": "to whose shape an image is cropped",
+}  # fmt: skip
+NO_FIT = "and how an image is fitted to it is not recorded"
+VIEWS = {"frontal": "frontal images", "lateral": "lateral images", "all": "frontal and lateral images"}
+
+
+def read_exported(run_data: RunData) -> dict[str, Any]:
+    """Return best.json, the description of the exported weights; empty where there is none."""
+    return read_mapping_or_empty(run_files.checkpoint(run_data.run).with_suffix(".json"))
+
+
+def describe_model(run_data: RunData) -> Markdown:
+    """Describe network, input and output."""
+    config, exported = run_data.config, read_exported(run_data)
+    preprocessing = exported.get("preprocessing") or {}
+    size = preprocessing.get("size") or config.get("data", {}).get("image_size")
+    observations = exported.get("observations") or config.get("observations") or []
+    head = exported.get("readout") or {}
+    three = [observations[place] for place in head.get("uncertain") or []]
+    facts: list[tuple[str, object]] = [
+        ("Model", _name_class(config.get("model")) or "not recorded"),
+        ("Network", ", ".join(list_networks(config.get("model"))) or "not recorded"),
+        ("Weights before this training", run_data.metrics.get("contamination") or "not recorded"),
+        ("Input", f"gray images of {_describe_size(size)}, {FITS.get(str(preprocessing.get('fit')), NO_FIT)}"),
+        ("Trained on", VIEWS.get(str(run_data.data.get("views")), "views not recorded")),
+        ("Outputs", ", ".join(map(str, observations)) or "not recorded"),
+    ]
+    if three:
+        facts.append(("Outputs with a class for uncertain", ", ".join(map(str, three))))
+    if head.get("parents"):
+        facts.append(("Conditional outputs", "an observation is given that its parent in CheXpert's hierarchy is"))
+    return make_facts(facts)
+
+
+def list_networks(node: Any) -> list[str]:
+    """Return the names of the networks of a model, with the weights that each started from."""
+    if not isinstance(node, Mapping):
+        return []
+    own = []
+    if "pretrained" in node and "name" in node:
+        value = hide_value("pretrained", node["pretrained"])
+        own = [f"{node['name']} (pretrained={str(value).lower() if isinstance(value, bool) else value})"]
+    return list(dict.fromkeys([*own, *(name for value in node.values() for name in list_networks(value))]))
+
+
+def describe_data(run_data: RunData, names: Names) -> Markdown | None:
+    """Return the counts and the fingerprint of each split."""
+    rows = list_data(run_data, names)
+    if not rows:
+        return None
+    header = ["Split", "Images", "Studies", "Patients", "Labels", "Layout"]
+    counts = make_table(header, [[row["split"], *map(_count, _pick(row)), *_texts(row)] for row in rows])
+    prints = [(f"Fingerprint of {row['split']}", row["fingerprint"]) for row in rows if row["fingerprint"]]
+    return Markdown(f"{counts}\n\n{make_facts(prints)}" if prints else counts)
+
+
+def describe_labels(run_data: RunData, names: Names) -> Markdown | None:
+    """Return the training targets of uncertain and blank labels."""
+    rules = list_label_rules(run_data, names)
+    if not rules:
+        return None
+    learned = list_learned_targets(run_data)
+    if not learned:
+        return make_facts(rules)
+    header = ["Observation", *(f"report says {label}" for label in REPORT_LABELS)]
+    return Markdown(f"{make_facts(rules)}\n\n{make_table(header, [[name, *cells] for name, cells in learned])}")
+
+
+def describe_training(run_data: RunData) -> Markdown | None:
+    """Return the settings of the training, its length and the versions."""
+    if not run_data.config:
+        return None
+    flat = {
+        key: value for key, value in flatten(run_data.config).items() if value not in (None, {}, []) and is_listed(key)
+    }
+    facts: list[tuple[str, object]] = [(name, value) for name, value in map(_spell, flat.items())]
+    best = run_data.metrics.get("best_epoch")
+    facts.append(("epoch of the weights", "not recorded" if best is None else best + 1))
+    facts.append(("wall time", describe_seconds(run_data.state.get("seconds") or run_data.metrics.get("seconds"))))
+    facts.append(("started", str(run_data.state.get("started", "not recorded"))[:10]))
+    versions = ", ".join(f"{name} {number}" for name, number in run_data.state.get("versions", {}).items())
+    return make_facts([*facts, ("versions", versions or "not recorded")])
+
+
+def is_listed(key: str) -> bool:
+    """Return whether the card lists a setting."""
+    return any(key == one or key.startswith(f"{one}.") for one in SETTINGS) and not key.endswith("._partial_")
+
+
+def list_run_licenses(run_data: RunData) -> list[StartLicense]:
+    """Return the licenses of the weights that a run started from."""
+    config = run_data.config
+    return list_licenses(config.get("model"), config.get("start_from"), run_data.metrics.get("contamination"))
+
+
+def describe_licenses(run_data: RunData) -> Iterator[str]:
+    """Yield a sentence for each set of weights that the run started from."""
+    found = list_run_licenses(run_data)
+    if not found and not run_data.metrics.get("contamination"):
+        yield "It is not recorded which weights the training started from: check their license."
+    elif not found:
+        yield "The training began with random weights, so no license of other weights applies."
+    for one in found:
+        limits = {True: "commercial use is not allowed", False: "commercial use is allowed", None: "check it"}
+        known = one.license if one.license != UNKNOWN else "its license is not known to this program"
+        yield f"It started from {one.weights}: {known}; {limits[one.non_commercial]}."
+
+
+def describe_command(run_data: RunData) -> Markdown | None:
+    """Return the command that trains the model again; places are left out and files hidden."""
+    if "overrides" not in run_data.state:
+        return None
+    words = list_repeated(list(map(str, run_data.state["overrides"])))
+    text = make_block(shlex.join(["chexpert", "train", *words]))
+    note = f"\n\nGive your own file in the place of `{HIDDEN}`." if any(HIDDEN in word for word in words) else ""
+    return Markdown(f"{text}{note}")
+
+
+def _name_class(node: Any) -> str:
+    return str(node.get("_target_", "")).rpartition(".")[2] if isinstance(node, Mapping) else ""
+
+
+def _describe_size(size: Any) -> str:
+    sides = size if isinstance(size, list) else [size, size]
+    return f"{' x '.join(map(str, sides))} pixels" if size else "a size that is not recorded"
+
+
+def _pick(row: Mapping[str, Any]) -> list[Any]:
+    return [row[key] for key in ("images", "studies", "patients")]
+
+
+def _texts(row: Mapping[str, Any]) -> list[str]:
+    return [str(row["labels"] or "not recorded"), str(row["layout"] or "not recorded")]
+
+
+def _count(value: Any) -> str:
+    return f"{value:,}" if isinstance(value, int) else "not recorded"
+
+
+def _spell(item: tuple[str, Any]) -> tuple[str, str]:
+    """A setting; of a class its name alone, since the module of one's own is private."""
+    key, value = item
+    if key.endswith("._target_"):
+        return key.removesuffix("._target_"), str(value).rpartition(".")[2]
+    return key, str(hide_value(key, value))
