@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 
 from chexpert.checkpoints import Loaded, load, read_checkpoint
@@ -59,7 +58,7 @@ class Teacher:
     def _data(self) -> Mapping[str, Any]:
         return self.metadata["config"].get("data") or {}
 
-    def select_held_out(self, frame: pd.DataFrame) -> np.ndarray:
+    def select_held_out(self, frame: Any) -> np.ndarray:
         """Return which of these training views its run held out, (N,) bool."""
         data, seed = self._data, self.metadata["config"].get("seed", 0)
         held = select_held_out(frame, data.get("dev"), data.get("folds"), data.get("fold"), seed)
@@ -126,7 +125,7 @@ def predict_teacher(
 
 
 def read_table(
-    teacher: Teacher, split: str, frame: pd.DataFrame, observations: Sequence[str]
+    teacher: Teacher, split: str, frame: Any, observations: Sequence[str]
 ) -> Iterator[tuple[int, np.ndarray]]:
     """Yield rows of the training views, with the probabilities that the teacher's run wrote for them.
 
@@ -146,7 +145,7 @@ def read_table(
             yield row, scores[place]
 
 
-def shows_same_images(run: Path, split: str, frame: pd.DataFrame) -> bool:
+def shows_same_images(run: Path, split: str, frame: Any) -> bool:
     """Return whether sampled images of a run's split have the same bytes here; False where none is here."""
     splits = read_mapping(run / run_files.DATA).get("splits", {})
     sampled = splits.get(split, {}).get("content", {}).get("images", {})

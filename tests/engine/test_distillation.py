@@ -10,6 +10,7 @@ import pytest
 import torch
 from helpers.configs import make
 from helpers.errors import raises
+from helpers.resumed_runs import SHORT, check_equal, stop_at
 from helpers.runs import start
 
 from chexpert.checkpoints import read_checkpoint
@@ -20,6 +21,7 @@ from chexpert.engine.teachers import read_teacher, shows_same_images
 from chexpert.evaluation import read_predictions
 from chexpert.runs import files as run_files
 from chexpert.runs.read import read_mapping
+from chexpert.signals import Stopped
 
 OPTIONS = ["explainer=[]", "logger=[]"]
 
@@ -139,6 +141,17 @@ def test_resumed_run_reads_its_table_and_refuses_changed_teachers(phantom, folds
     table.write_text(table.read_text().replace("0.", "0.1", 1))
     with raises("changed-file", table):
         open_data(phantom, run, *teachers(*copies))
+
+
+def test_stopped_run_resumes_to_the_same_bits(phantom, folds, undisturbed, monkeypatch, tmp_path):
+    options = [*teachers(*folds), "labels=lsr", "labels.redraw=true"]
+    whole = undisturbed(*options)
+    with monkeypatch.context() as patch:
+        stop_at(patch, "training_step", 6)
+        with pytest.raises(Stopped):
+            start(tmp_path, phantom, *SHORT, *options)
+    start(tmp_path, phantom, *SHORT, *options, "resume=auto")
+    check_equal(tmp_path, whole)
 
 
 def test_teachers_that_cannot_teach_are_errors(phantom, folds, tmp_path):
