@@ -13,6 +13,7 @@ from chexpert.config import build
 from chexpert.console import log
 from chexpert.data import CheXpertDataModule, Targets
 from chexpert.data.labels.soft_targets import mix_targets, soften
+from chexpert.distributed import find_rank
 from chexpert.engine.teachers import Teacher, hash_weights, predict_teacher, read_teacher
 from chexpert.errors import UserError
 from chexpert.evaluation import read_labels, read_predictions
@@ -50,7 +51,8 @@ def teach(cfg: Mapping[str, Any], data: CheXpertDataModule, folder: Path) -> Non
     content["filled"] = int((mixed.mask & ~own.mask).sum())
     views.targets, views.mask = torch.tensor(mixed.values), torch.tensor(mixed.mask)
     views.random_targets = mixed.random_targets
-    log.info(describe_teaching(content, settings))
+    if not find_rank():
+        log.info(describe_teaching(content, settings))
 
 
 def describe_key(settings: Distillation, data: CheXpertDataModule) -> dict[str, Any]:

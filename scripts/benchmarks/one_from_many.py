@@ -13,19 +13,19 @@ What is in OUT is not made again.
 
 import argparse
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 from chexpert.console import open_streams
 
-ROOT = Path(__file__).parents[2]
 SETTINGS = [
     "backbone=resnet10t", "data.test=true", "data.image_size=64", "data.batch_size=32", "data.num_workers=0",
     "optimizer.lr=1e-3", "level=study", "trainer.accelerator=cpu", "explainer=[]", "logger=[]", "gate=null",
 ]  # fmt: skip
-PHANTOM = ["data.root.patients=200", "data.root.valid=150", "data.root.test=200", "data.root.size=96"]
+PHANTOM = [
+    "data.root.patients=100", "data.root.valid=100", "data.root.test=150", "data.root.size=72", "data.root.laterals=0",
+    "data.root.workers=1",
+]  # fmt: skip
 MEMBERS = 3
 WEIGHT = 0.7
 """Share of the teachers in the targets."""
@@ -57,8 +57,8 @@ def make_all(out: Path, seed: int, epochs: int) -> list[tuple[str, dict[str, Any
     student = train(out / "distilled", [*begun, *taught])
     made = [
         ("soup of 3 epochs", soup(out / "soup_epochs", runs[:1])),
-        ("soup of 3 seeds", soup(out / "soup_seeds", runs, "--top-k", "1")),
-        ("greedy soup, 3 x 3", soup(out / "soup_greedy", runs, "--method", "greedy")),
+        ("soup of 3 seeds", soup(out / "soup_seeds", runs, top_k=1)),
+        ("greedy soup, 3 x 3", soup(out / "soup_greedy", runs, method="greedy")),
         (f"distilled, weight {WEIGHT:g}", student / "distillation.json"),
     ]
     return [(name, json.loads(path.read_text(encoding="utf-8"))["comparisons"]["test"]) for name, path in made]
@@ -66,24 +66,21 @@ def make_all(out: Path, seed: int, epochs: int) -> list[tuple[str, dict[str, Any
 
 def train(run: Path, settings: list[str]) -> Path:
     """Return the folder of a finished run."""
+    import chexpert  # after the parsing, so that --help is quick
+
     if not (run / "report.html").exists():
-        call([str(ROOT / "train.py"), *settings, f"hydra.run.dir={run}"], run)
+        chexpert.train(*settings, f"hydra.run.dir={run}")
     return run
 
 
-def soup(folder: Path, runs: list[Path], *options: str) -> Path:
+def soup(folder: Path, runs: list[Path], method: str = "uniform", top_k: int | None = None) -> Path:
     """Return the soup.json of a finished soup."""
+    from chexpert.inference.soup import make_soup
+
     if not (folder / "soup.json").exists():
-        call(["-m", "chexpert", "soup", *map(str, runs), str(folder), *options], folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        make_soup(runs, folder, method=method, top_k=top_k, command="benchmark")
     return folder / "soup.json"
-
-
-def call(words: list[str], folder: Path) -> None:
-    """Run a command, its output beside the folder."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with folder.with_suffix(".log").open("w", encoding="utf-8") as log:
-        if subprocess.run([sys.executable, *words], stdout=log, stderr=log, cwd=ROOT, check=False).returncode:
-            raise SystemExit(f"failed: see {log.name}")
 
 
 def describe(seed: int, name: str, content: dict[str, Any]) -> str:

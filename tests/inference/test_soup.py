@@ -74,8 +74,9 @@ def test_folder_is_a_run_for_other_commands(soup, runs, root, tmp_path):
     again = ensemble([folder], top_k=1).predictions
     written = read_predictions(run_files.predictions(folder, "valid"))
     assert all(np.array_equal(again.columns[name], own) for name, own in written.columns.items())
-    assert {model["name"] for model in compare([folder, runs["base"]], replicates=20)["models"]} == {
-        str(folder), str(runs["base"])}  # fmt: skip
+    compared = compare([folder, runs["base"]], replicates=20)
+    assert {model["name"] for model in compared["models"]} == {str(folder), str(runs["base"])}
+    assert all(len(group["runs"]) == 1 for group in compared["configurations"])  # it is no seed of its member's
     assert {path.name for path in folder.iterdir()} >= {
         "calibration.json",
         "thresholds.json",
