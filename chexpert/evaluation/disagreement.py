@@ -69,7 +69,7 @@ def _evaluate_observation(
     elif ((own < 0) | (own > 1)).any():
         why = NO_PROBABILITIES
     found = [] if why else [
-        (pair, disagreement(*own[list(pair)], truth[known], threshold)) for pair in combinations(range(len(own)), 2)
+        ((i, j), disagreement(own[i], own[j], truth[known], threshold)) for i, j in combinations(range(len(own)), 2)
     ]  # fmt: skip
     pairs = [_describe_pair([members[place] for place in pair], one) for pair, one in found]
     mean = {key: _average(pair[key] for pair in pairs) for key in VALUES}

@@ -47,8 +47,8 @@ def write_soup(
         command: that made it.
     """
     begun = datetime.now().astimezone().isoformat(timespec="seconds")
-    state = {"why": None, "command": command, "overrides": [], "versions": list_versions(), "started": begun,
-             "resumed": [], "seconds": None}  # fmt: skip
+    state: dict[str, Any] = {"why": None, "command": command, "overrides": [], "versions": list_versions()}
+    state |= {"started": begun, "resumed": [], "seconds": None}
     run_files.write_json(folder / run_files.STATE, {"state": "running"} | state)
     plain = DEFAULTS | dict(config) | {"tta": None, "logger": {}, "resume": None}
     # the key makes it another configuration than that of its first member, of which compare would take it for a seed

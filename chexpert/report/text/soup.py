@@ -1,5 +1,6 @@
 """A weight soup as text: what it was made of, how, and how it compares."""
 
+import shlex
 from typing import Any
 
 from chexpert.report.text.members import describe_members
@@ -32,7 +33,7 @@ def describe_soup(soup: Any) -> str:
     fitted = (soup.folder / run_files.CALIBRATION).is_file()
     lines.append(f"calibration:   {'fitted anew on ' + soup.chosen_on if fitted else describe_missing(soup)}")
     lines.append(f"written:       {soup.folder}")
-    lines.append(f"gate:          not fitted; chexpert gate {soup.folder}")
+    lines.append(f"gate:          not fitted; {shlex.join(['chexpert', 'gate', str(soup.folder)])}")
     return "\n".join(lines)
 
 
