@@ -39,6 +39,8 @@ def export(run: Path) -> Path:
         "contamination": stored.get("contamination"),
         "note": "Research software: not a medical device." + f" The model was {TRAINED}." * synthetic,
     } | read_fitted(run)
+    if "made_of" in stored:  # of averaged weights, or of a distilled network; without a path
+        metadata["made_of"] = stored["made_of"]
     part = path.with_name(path.name + run_files.PART)
     try:
         part.write_bytes(save({name: tensor.contiguous() for name, tensor in weights.items()}))

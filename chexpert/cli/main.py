@@ -26,6 +26,7 @@ COMMANDS = {
     "evaluate": "evaluate predictions against labels",
     "compare": "rank runs, sweeps and predictions, with paired differences",
     "ensemble": "average checkpoints or predictions",
+    "soup": "average the weights of checkpoints into one network",
     "predict": "predict images by a trained model",
     "gate": "fit the checks by which predict flags images that are no frontal radiograph or unlike the training images",
     "defer": "list the studies that a reader should see, and the risk of the others",

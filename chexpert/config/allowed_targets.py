@@ -75,6 +75,7 @@ ALLOWED: Mapping[str, Allowed] = {
         ("pytorch_lightning.callbacks", "chexpert.training"),
         ("pytorch_lightning.callbacks.WeightAveraging", "pytorch_lightning.callbacks.StochasticWeightAveraging"),
     ),
+    "distill": Allowed(("chexpert.training",), ("chexpert.training.Distillation",)),
     "trainer": Allowed(("pytorch_lightning",), ("pytorch_lightning.Trainer",)),
     "explainer.*": Allowed(("chexpert.explain",), ("chexpert.explain.Explainer",), extensible=True),
     "logger.*": Allowed(("chexpert.engine.trackers",), ("chexpert.engine.trackers.Tracker",)),

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from chexpert.config.allowed_targets import ALLOWED, check_targets
+from chexpert.config.distill_checks import find_distill_errors
 from chexpert.config.probe_checks import find_probe_errors, is_probe
-from chexpert.config.schema import GROUP_KEYS, LISTED, Config
+from chexpert.config.schema import GROUP_KEYS, LISTED, OPTIONAL, Config
 from chexpert.config.threshold_checks import find_rule_errors
 from chexpert.config.training_checks import find_feature_errors, find_length_errors, find_training_errors
 from chexpert.config.tta_checks import find_tta_errors
@@ -55,13 +56,14 @@ def validate_args(cfg: dict[str, Any]) -> list[UserError]:
     errors += find_training_errors(cfg)
     errors += find_feature_errors(cfg)
     errors += find_tta_errors(cfg)
+    errors += find_distill_errors(cfg)
     errors += find_probe_errors(cfg)
     if not cfg.get("start_from"):
         errors += _stage_errors(cfg) or (() if is_probe(cfg) else _frozen_errors(cfg.get("model"), "model"))
     elif not cfg.get("resume"):  # which has all weights in its own checkpoint
         errors += _start_errors(cfg["start_from"])
     nodes = {
-        key: cfg[key] for key in GROUP_KEYS if key not in LISTED and key in cfg and (cfg[key] or key != "averaging")
+        key: cfg[key] for key in GROUP_KEYS if key not in LISTED and key in cfg and (cfg[key] or key not in OPTIONAL)
     }
     nodes |= {f"{group}.{name}": node for group in LISTED for name, node in (cfg.get(group) or {}).items()}
     outputs = {"observations": list(map(str, cfg["observations"])) if isinstance(cfg["observations"], list) else []}

@@ -14,6 +14,7 @@ GROUP_KEYS = (
     "optimizer",
     "scheduler",
     "averaging",
+    "distill",
     "trainer",
     "explainer",
     "logger",
@@ -22,6 +23,10 @@ GROUP_KEYS = (
 
 LISTED = ("explainer", "logger")
 """Those of which several options are chosen at once, each a node of its own name."""
+
+
+OPTIONAL = ("averaging", "distill")
+"""Those that may be null."""
 
 
 @dataclass
@@ -77,6 +82,7 @@ class Config:
     optimizer: Any = field(default_factory=dict)
     scheduler: Any = field(default_factory=dict)
     averaging: Any = field(default_factory=dict)
+    distill: Any = field(default_factory=dict)
     trainer: Any = field(default_factory=dict)
     explainer: Any = field(default_factory=dict)
     logger: Any = field(default_factory=dict)

@@ -1,7 +1,7 @@
 """CheXpert for Lightning: the splits of one copy of the data."""
 
 import copy
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -204,6 +204,15 @@ class CheXpertDataModule(pl.LightningDataModule):
             images["dev"], self.sources["dev"] = images["train"], self.sources["train"]
         self.frames, self._contents = frames, {}
         self.datasets = {name: self._make_views(name, frame, images[name]) for name, frame in frames.items()}
+
+    def keep_views(self, split: str, paths: Container[str]) -> None:
+        """Leave only these views, named by their CSV paths, in a split that is read without a cache; or none of it."""
+        frame = self.frames.pop(split)
+        del self.datasets[split]
+        frame = frame[[path in paths for path in frame["path"]]].reset_index(drop=True)
+        if len(frame):
+            self.frames[split], self.datasets[split] = frame, self._make_views(split, frame, None)
+        self._contents = {}
 
     def train_dataloader(self) -> ViewLoader:
         return self._loader("train", shuffle=True, start=self.start)

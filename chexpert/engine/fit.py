@@ -26,6 +26,7 @@ from chexpert.config import build
 from chexpert.console import NOTE, log
 from chexpert.data import CheXpertDataModule, reporting_dead_workers
 from chexpert.engine.build import averaging, build_module, make_explain_callback
+from chexpert.engine.distillation import compare_with_teachers, describe_origin
 from chexpert.engine.gate import fit_run_gate
 from chexpert.engine.predictions import predict_tta, write_predictions
 from chexpert.engine.resume_checks import Last
@@ -96,6 +97,8 @@ def fit(
     trainer = make_trainer(cfg["trainer"], tracked.loggers, callbacks)
     explain_callback.check(data)
     module = make_module(cfg, model, data, distributed=trainer.world_size > 1)
+    if origin := describe_origin(folder):
+        module.metadata["made_of"] = origin
     if trainer.is_global_zero:
         run_files.write_text(folder / run_files.CONFIG, OmegaConf.to_yaml(OmegaConf.create(cfg)))
         run_files.write_json(folder / run_files.DATA, data.summarize())
@@ -123,6 +126,7 @@ def fit(
     if weights:
         export(folder)
     evaluate_run(folder, cfg)
+    compare_with_teachers(cfg, folder)
     if weights:
         embed_fitted(folder)
     if tracked.has_tensorboard():

@@ -12,6 +12,7 @@ from chexpert.config import build, resolve
 from chexpert.data import CheXpertDataModule, Preprocessing
 from chexpert.distributed import broadcast_decision, count_devices, find_rank
 from chexpert.engine.build import build_explainers, data_arguments
+from chexpert.engine.distillation import teach
 from chexpert.engine.features import use_features
 from chexpert.engine.input_check import check_input
 from chexpert.engine.length_checks import find_short_errors, find_single_image_errors
@@ -73,6 +74,7 @@ def prepare(plain: dict[str, Any], model: Model, stage: str, folder: Path) -> Ch
         data = build(plain["data"], "data", **data_arguments(plain))
         data.on_read = partial(check_lengths, plain, model)
         data.setup(stage)
+        teach(plain, data, folder)
         if not find_rank():  # of several processes the first sees to it for all
             check_data(folder, data)
         use_features(plain, model, data)

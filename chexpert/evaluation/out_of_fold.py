@@ -70,6 +70,9 @@ def check_start(run: Path, config: Mapping[str, Any]) -> None:
     if config.get("start_from"):
         message = f"this run began from the weights of {config['start_from']}, which may have seen these patients"
         raise UserError(message, code="conflict", where=str(run), hint="give runs without start_from")
+    if config.get("distill"):
+        message = "this run was taught by other models, which may have seen these patients"
+        raise UserError(message, code="conflict", where=str(run), hint="give runs without distill")
 
 
 def join_views(held: HeldOut, source: Path) -> OutOfFold:

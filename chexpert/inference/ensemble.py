@@ -3,9 +3,11 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from chexpert.errors import UserError
-from chexpert.evaluation import Named, to_studies
+from chexpert.evaluation import Named, read_labels, to_studies
+from chexpert.evaluation.disagreement import evaluate_disagreement, select_members
 from chexpert.evaluation.ensemble import average
 from chexpert.inference.member_scores import Watch, read_members
 from chexpert.inference.members import (
@@ -32,6 +34,7 @@ class Ensemble:
         how: ``mean`` or ``rank``.
         short: runs that kept fewer checkpoints than were asked for, and how many.
         labels: what a run among the members was evaluated by on these rows; None where there is none.
+        scores: of each member, at the level of the average.
     """
 
     predictions: Named
@@ -41,6 +44,7 @@ class Ensemble:
     how: str
     short: Mapping[Path, int]
     labels: Path | None
+    scores: Mapping[Path, Named]
 
 
 def ensemble(
@@ -78,7 +82,7 @@ def ensemble(
     return Ensemble(
         averaged, members, chosen,
         [path for path in files if chosen[path] and chosen[path] == find_split(path, split)],
-        how, find_short([path for paths in own.values() for path in paths], top_k), find_labels(files, split),
+        how, find_short([path for paths in own.values() for path in paths], top_k), find_labels(files, split), read,
     )  # fmt: skip
 
 
@@ -138,3 +142,34 @@ def list_notes(made: Ensemble) -> list[str]:
         notes.append("scores are mean ranks over the rows of this file, from 1 on: no probabilities, and not to be "
                      "compared with those of another file")  # fmt: skip
     return notes
+
+
+def compare_members(
+    made: Ensemble, labels: Path | None, level: str, views: str, threshold: float, *, required: bool = False
+) -> dict[str, Any] | str:
+    """Return the members' disagreement, or one line that says why there is none.
+
+    Args:
+        made: the ensemble.
+        labels: of its rows; None: those of a run among the members.
+        level: of the ensemble.
+        views: by which its views became studies.
+        threshold: at which a member is right or wrong.
+        required: whether there must be one.
+
+    Raises:
+        UserError: these labels cannot be read or are of other rows; or there are none, and they are ``required``.
+    """
+    file = labels or made.labels
+    try:
+        if file is None:
+            raise UserError(
+                "the members' disagreement needs labels", code="missing-labels", where="--labels",
+                hint="give the labels of these rows: --labels L.csv",
+            )  # fmt: skip
+        members = select_members(made.members, made.scores)
+        return evaluate_disagreement(members, read_labels(file), level, views, threshold)
+    except UserError as error:
+        if labels or required:
+            raise
+        return f"members' errors: not compared, {error.message}; {error.hint}"

@@ -1,22 +1,18 @@
 """From checkpoints to scores: models that are shown the same images see each batch together."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import torch
 
 from chexpert.checkpoints import load, read_metadata
 from chexpert.data import CheXpertDataModule, reporting_dead_workers
 from chexpert.errors import UserError
 from chexpert.evaluation import Named, read_predictions
 from chexpert.inference.opened_run import open_data, prepare
-from chexpert.runs import files as run_files
+from chexpert.training.model_scores import Watch, predict_models
 
-Watch = Callable[[Iterable[Any]], Iterable[Any]]
-"""Iterates over batches, and shows the progress."""
 AT_ONCE = 8
 """Models that see a batch while it is there: in memory together, and images are decoded once for all of them."""
 IRRELEVANT = ("augmentation", "cache", "num_workers", "test")
@@ -60,18 +56,9 @@ def predict(checkpoints: Sequence[Path], data: CheXpertDataModule, watch: Watch)
     """Yield the probabilities of several models that see the same images; to the last digit as in the runs."""
     loaded = [load(path) for path in checkpoints]
     models = [prepare(one) for one in loaded]
-    names: list[str] = []
-    rows: list[list[np.ndarray]] = [[] for _ in models]
-    with reporting_dead_workers(), torch.inference_mode():
-        for batch in watch(data.val_dataloader()):
-            if not batch.paths:
-                continue
-            names += batch.paths
-            for own, model in zip(rows, models, strict=True):
-                images = batch.images.to(next(model.parameters()).device)
-                own.append(model(images).float().sigmoid().cpu().numpy())
-    for path, one, own in zip(checkpoints, loaded, rows, strict=True):
-        scores = run_files.as_written(np.concatenate(own))
-        if not np.isfinite(scores).all():
+    with reporting_dead_workers():
+        names, scores = predict_models(models, watch(data.val_dataloader()))
+    for path, one, own in zip(checkpoints, loaded, scores, strict=True):
+        if not np.isfinite(own).all():
             raise UserError("the model puts out NaN or infinity", code="nan", where=str(path), hint="leave it out")
-        yield path, Named(path, "Path", names, dict(zip(one.observations, scores.T, strict=True)))
+        yield path, Named(path, "Path", names, dict(zip(one.observations, own.T, strict=True)))

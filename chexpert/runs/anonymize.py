@@ -37,6 +37,7 @@ PRIVATE = (
     "pretrained",
     "segments",
     "start_from",
+    "teachers",
     "test",
     "dir",
     "views",

@@ -38,6 +38,10 @@ EVALUATION = "evaluation"
 CALIBRATION = "calibration.json"
 THRESHOLDS = "thresholds.json"
 PREDICTION_SETS = "prediction_sets.json"
+SOUP = "soup.json"
+"""What averaged weights were made of, and how they compare with it."""
+DISTILLATION = "distillation.json"
+"""Who has taught a network which views, and how it compares with its teachers."""
 GATE = "gate.safetensors"
 FLAGS = "flags"
 """The last column of a table of predictions, where a row is flagged: why, each reason with its number."""
@@ -116,6 +120,11 @@ def _order(epoch: str, metric: str, value: str) -> tuple[bool, float, int]:
 def predictions(run: Path, split: str) -> Path:
     """Return the path of predictions/valid.csv: Path and one probability column per observation, by name."""
     return run / PREDICTIONS / f"{split}.csv"
+
+
+def teachers_table(run: Path) -> Path:
+    """Return the path of distillation/teachers.csv: of each taught view the mean of its teachers' probabilities."""
+    return run / "distillation" / "teachers.csv"
 
 
 TTA = "-tta"

@@ -1,6 +1,7 @@
 """Fitting a model: steps, losses, progress, and the metrics that a run writes."""
 
 from chexpert.training.best_validation import BestValidation, make_empty_loader
+from chexpert.training.distillation import Distillation
 from chexpert.training.layer_rates import RateMonitor
 from chexpert.training.losses.auc_margin import AUCMarginLoss
 from chexpert.training.losses.focal import AsymmetricLoss, FocalLoss
@@ -22,6 +23,7 @@ __all__ = [
     "AUCMarginLoss",
     "AsymmetricLoss",
     "BestValidation",
+    "Distillation",
     "EntryLoss",
     "FocalLoss",
     "MaskedBCE",

@@ -21,6 +21,25 @@ def test_ensemble_writes_a_file_that_evaluate_reads(tmp_path):
     assert json.loads((tmp_path / "out.json").read_text())["n"] == 120
 
 
+def test_ensemble_writes_the_disagreement_of_each_pair(tmp_path):
+    files = [make_run(tmp_path / name, seed=seed) / "predictions/valid.csv" for seed, name in enumerate("abc")]
+    options = ["--out", tmp_path / "out.csv", "--disagreement", tmp_path / "d.json", "--threshold", 0.4]
+    done = run_cli("ensemble", *files, *options)
+    assert done.returncode == 0, done.stderr
+    content = json.loads((tmp_path / "d.json").read_text())
+    assert content["threshold"] == 0.4
+    assert {len(own["pairs"]) for own in content["observations"].values()} == {3}
+    assert "Q" in done.stdout
+    for file in files:  # without a run's folder there are no labels
+        file.rename(tmp_path / f"{file.parents[1].name}.csv")
+    alone = [tmp_path / f"{name}.csv" for name in "abc"]
+    done = run_cli("ensemble", *alone, "--out", tmp_path / "new.csv")
+    assert (done.returncode, "--labels L.csv" in done.stdout) == (0, True)
+    done = run_cli("ensemble", *alone, "--out", tmp_path / "more.csv", "--disagreement", tmp_path / "more.json")
+    assert (done.returncode, find_places(done.stderr)) == (2, ["--labels"])
+    assert not (tmp_path / "more.csv").exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "places", "named"),
     [
@@ -30,6 +49,8 @@ def test_ensemble_writes_a_file_that_evaluate_reads(tmp_path):
         (["none", "--members", "a.yaml", "--out", "new.csv"], ["chexpert ensemble"], "--members"),
         (["--out", "new.csv"], ["chexpert ensemble"], "--members"),
         (["none", "--top-k", "0", "--out", "new.csv"], ["chexpert ensemble"], "--top-k"),
+        (["none", "--threshold", "1", "--out", "new.csv"], ["chexpert ensemble"], "--threshold"),
+        (["none", "--disagreement", "there.csv", "--out", "new.csv"], ["chexpert ensemble"], "there.csv"),
         (["none", "--out", "there.csv/new.csv"], ["chexpert ensemble"], "there.csv"),
     ],
 )

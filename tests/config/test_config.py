@@ -40,6 +40,7 @@ def root(tmp_path_factory) -> Path:
     return root
 
 
+TAUGHT = ["distill=teachers", "distill.teachers=[RUN]"]
 TARGETS: dict[str, list[float | None]] = {name: [0.9, 0.1, 0.5, 0.1] for name in COMPETITION}
 
 
@@ -47,6 +48,7 @@ def needs(option: str, root: Path) -> list[str]:
     """Return the overrides that an option requires."""
     predictions = [f"labels.predictions={root / 'predictions.csv'}"]
     beside = {
+        "distill=teachers": ["distill.teachers=[RUN]"],
         "labels=conditional": ["observations=all"],
         "labels=learned": [f"labels.file={write_targets(root / 'targets.json', TARGETS)}"],
         "labels=self_trained": predictions,
@@ -271,6 +273,15 @@ def test_empty_value_is_an_error(key):
 @pytest.mark.parametrize(
     ("overrides", "code", "where", "fact"),
     [
+        (["distill=teachers"], "missing-argument", "distill.teachers", "distill=null"),
+        ([*TAUGHT, "distill.weight=0"], "value", "distill.weight", "at most 1"),
+        ([*TAUGHT, "distill.temperature=0"], "value", "distill.temperature", "above 0"),
+        ([*TAUGHT, "distill.out_of_fold=some"], "choice", "distill.out_of_fold", "auto"),
+        (["distill=teachers", "distill.teachers=[RUN,RUN]"], "repeated", "distill.teachers", "once"),
+        ([*TAUGHT, "loss=focal"], "conflict", "distill, loss", "loss=bce"),
+        ([*TAUGHT, "loss=asymmetric"], "conflict", "distill, loss", "loss=bce"),
+        ([*TAUGHT, "labels=three_class"], "conflict", "distill, labels.uncertain", "labels=lsr"),
+        ([*TAUGHT, "trainer.max_epochs=0"], "conflict", "distill, trainer.max_epochs", "1 or more"),
         (["averaging=swa", "averaging.start_epoch=5"], "value", "averaging.start_epoch", "0 to 4"),
         ([*FROZEN, "unfreeze_epoch=1"], "conflict", "unfreeze_epoch", "backbone.frozen=false"),
         ([*FROZEN, "backbone_lr_factor=0.1"], "conflict", "backbone_lr_factor", "backbone.frozen=false"),

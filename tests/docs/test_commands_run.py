@@ -43,6 +43,7 @@ ENDS = {
     "audit faulty": {1}, "defer RUN --risk": {0, 2}, "doctor": {0, 1}, "drift": {0, 1}, "reproduce": {3},
     "gate RUN": {0, 2},  # RUN may have one
     "predict RUN images/ accepted.csv": {0, 1}, "shortcuts": {0, 1, 3},
+    "soup RUN SOUP": {2},  # one epoch has one checkpoint
     "recalibrate": {0, 2},  # so small a phantom may have too few positives
 }  # fmt: skip
 """Exit codes other than 0, by the first words of a command."""
@@ -52,6 +53,7 @@ FIRST = {
     "labels=self_trained": "labels=ignore predict_train=true hydra.run.dir=outputs/chexpert/2026-01-01",
     "model.members.densenet.pretrained": "data=small backbone=densenet121 hydra.run.dir=outputs/chexpert/2026-01-01",
     "audit-labels outputs/folds": "-m data.folds=2 data.fold=0,1 data=small hydra.sweep.dir=outputs/folds",
+    "outputs/folds/0": "-m data.folds=2 data.fold=0,1 data=small hydra.sweep.dir=outputs/folds",
     "<job>": "-m seed=0,1 hydra.sweep.dir=outputs/chexpert/2026-01-01",
     "gradient_times_input": "allow=[mylab.losses,mylab.labels,mylab.networks,mylab.explainers] experiment=mylab "
     f"--config-dir {PROJECT / 'docs/examples/mylab/conf'} hydra.run.dir=RUN",

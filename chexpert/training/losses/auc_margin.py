@@ -31,6 +31,7 @@ class AUCMarginLoss(EntryLoss):
         observations: names of the C outputs.
     """
 
+    needs_hard_labels = True
     p: torch.Tensor
 
     def __init__(self, observations: list[str], margin: float = 1.0, counts: torch.Tensor | None = None) -> None:

@@ -21,6 +21,8 @@ class FocalLoss(EntryLoss):
         alpha: weight of positives in [0, 1], 1 - alpha that of negatives; null: both 1.
     """
 
+    needs_hard_labels = True
+
     def __init__(self, gamma: float = 2.0, alpha: float | None = 0.25) -> None:
         super().__init__()
         self.gamma, self.alpha = gamma, -1 if alpha is None else alpha
@@ -52,6 +54,8 @@ class AsymmetricLoss(EntryLoss):
         gamma_pos: focusing of positives.
         clip: probability up to which a negative costs nothing.
     """
+
+    needs_hard_labels = True
 
     def __init__(self, gamma_neg: float = 4.0, gamma_pos: float = 1.0, clip: float = 0.05) -> None:
         super().__init__()

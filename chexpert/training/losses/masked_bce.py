@@ -17,6 +17,9 @@ class EntryLoss(nn.Module, ABC):
     batch may be averaged by their numbers of unmasked entries.
     """
 
+    needs_hard_labels = False
+    """Whether the loss is least elsewhere than at a soft target, so that no teacher can be learned by it."""
+
     def forward(self, logits: torch.Tensor, targets: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """Return the loss, a scalar in float32, of logits, targets in [0, 1] and mask, (B, C) each."""
         logits = torch.where(mask, logits.float(), 0)  # or an infinite loss of a masked entry would have NaN gradients
