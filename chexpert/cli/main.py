@@ -27,6 +27,7 @@ COMMANDS = {
     "compare": "rank runs, sweeps and predictions, with paired differences",
     "ensemble": "average checkpoints or predictions",
     "predict": "predict images by a trained model",
+    "export": "write a trained model as one ONNX file, with its preprocessing and calibration",
     "gate": "fit the checks by which predict flags images that are no frontal radiograph or unlike the training images",
     "defer": "list the studies that a reader should see, and the risk of the others",
     "explain": "explain a trained model on images",
