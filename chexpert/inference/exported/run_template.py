@@ -15,6 +15,7 @@ import sys
 import zipfile
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -32,7 +33,7 @@ class BadInputError(Exception):
     """What the user can fix, in one line."""
 
 
-def main():
+def main() -> int:
     """Read the command line, predict, print and write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("images", nargs="+", type=Path, metavar="IMAGE")
@@ -64,7 +65,7 @@ def main():
     return 1 if failed else 0
 
 
-def get_model_file():
+def get_model_file() -> Path:
     """Return the model beside this script."""
     folder = Path(__file__).resolve().parent
     found = [folder / name for name in ("model.onnx", "model.pt2") if (folder / name).is_file()]
@@ -76,7 +77,7 @@ def get_model_file():
 class Model:
     """An exported model, checked by its own SHA-256."""
 
-    def __init__(self, path):
+    def __init__(self, path: Path) -> None:
         check_digest(path)
         if path.suffix == ".pt2":
             import torch
@@ -95,13 +96,13 @@ class Model:
         self.size = self.metadata["preprocessing"]["image_size"]
         self.kind = self.metadata["input"]
 
-    def __call__(self, gray, file_size):
+    def __call__(self, gray: np.ndarray, file_size: tuple[int, int]) -> list[np.ndarray]:
         """Return probabilities and scores (C,) of an image (h, w) uint8."""
         inputs = gray[None].astype(self.kind), np.array(file_size, dtype=np.int64)
         return [out[0] for out in self._run(*inputs)[:2]]
 
 
-def check_digest(path):
+def check_digest(path: Path) -> None:
     """Compare a model file with the SHA-256 that it holds of itself."""
     if not path.is_file():
         raise BadInputError(f"{path} is no file")
@@ -126,13 +127,13 @@ def check_digest(path):
         raise BadInputError(f"{path} was changed after its export: its SHA-256 is another one")
 
 
-def list_entries(path):
+def list_entries(path: Path) -> list[str]:
     """Return the names of the metadata in a file of torch.export."""
     with zipfile.ZipFile(path) as archive:
         return [name.rpartition("/extra/")[2] for name in archive.namelist() if "/extra/" + PREFIX in name]
 
 
-def predict_files(model, paths):
+def predict_files(model: Model, paths: list[Path]) -> tuple[list[tuple], list[tuple[Path, str]]]:
     """Return path, probabilities and scores of each image, and those that could not be read, with the reason."""
     rows, failed = [], []
     for path in paths:
@@ -145,7 +146,7 @@ def predict_files(model, paths):
     return rows, failed
 
 
-def read_gray(path, size):
+def read_gray(path: Path, size: list[int]) -> tuple[np.ndarray, tuple[int, int]]:
     """Return the gray values (h, w) uint8 of an image, and the size of its file where it was read smaller."""
     content = Path(path).read_bytes()
     if content[128:132] == b"DICM":
@@ -164,7 +165,7 @@ def read_gray(path, size):
     return gray, (height, width) if reduced > 1 else (0, 0)
 
 
-def to_gray(image, content):
+def to_gray(image: Image.Image, content: bytes) -> np.ndarray:
     """Return one 8-bit gray value for each pixel."""
     if image.format == "PNG" and content[24] == 16 and content[25] != 0:
         image.load()  # refuses a truncated file
@@ -181,7 +182,7 @@ def to_gray(image, content):
     return np.asarray(black)
 
 
-def window(values):
+def window(values: np.ndarray) -> np.ndarray:
     """Scale values of over 8 bits: nearly the lowest becomes black, nearly the highest white."""
     inner = values.ravel()
     last = len(inner) - 1
@@ -195,7 +196,7 @@ def window(values):
     return np.round((gray - low) * (255 / (high - low or 1))).astype(np.uint8)
 
 
-def read_deep_color(content):
+def read_deep_color(content: bytes) -> np.ndarray:
     """Return gray values (h, w) uint16 of a PNG of 16-bit colors, of which Pillow would give 8 bits."""
     width, height, _, kind, _, _, interlaced = struct.unpack(">IIBBBBB", content[16:29])
     channels = {2: 3, 4: 2, 6: 4}.get(kind)
@@ -219,7 +220,7 @@ def read_deep_color(content):
     return gray.astype(np.uint16)
 
 
-def undo_filters(kinds, lines):
+def undo_filters(kinds: np.ndarray, lines: np.ndarray) -> np.ndarray:
     """Undo the filters of a PNG's lines (h, w, bytes of a pixel), whose kinds are (h,)."""
     out = np.zeros_like(lines)
     above = np.zeros_like(lines[0])
@@ -235,7 +236,7 @@ def undo_filters(kinds, lines):
     return out
 
 
-def undo_pixelwise(kind, line, above):
+def undo_pixelwise(kind: int, line: np.ndarray, above: np.ndarray) -> np.ndarray:
     """Undo the filters Average (3) and Paeth (4), which need each pixel for the next."""
     out = np.zeros_like(line)
     left = corner = np.zeros(line.shape[1], dtype=np.int64)
@@ -252,7 +253,7 @@ def undo_pixelwise(kind, line, above):
     return out
 
 
-def turn(gray, orientation):
+def turn(gray: np.ndarray, orientation: int) -> np.ndarray:
     """Turn pixels by EXIF's orientation."""
     turned = gray.T if orientation >= 5 else gray
     if orientation in (2, 3, 6, 7):
@@ -262,7 +263,7 @@ def turn(gray, orientation):
     return np.ascontiguousarray(turned)
 
 
-def get_thresholds(metadata, rule):
+def get_thresholds(metadata: dict[str, Any], rule: str | None) -> dict[str, float | None]:
     """Return the threshold of each observation by a rule; None where there is none."""
     level = ((metadata["thresholds"] or {}).get("levels") or {}).get(metadata["level"], {})
     rules = list(dict.fromkeys(name for own in level.values() for name in own["thresholds"]))
@@ -272,7 +273,7 @@ def get_thresholds(metadata, rule):
     return {name: level.get(name, {}).get("thresholds", {}).get(rule) for name in metadata["observations"]}
 
 
-def choose_set(metadata, name, score, rate):
+def choose_set(metadata: dict[str, Any], name: str, score: float, rate: float) -> str:
     """Return the prediction set of a score: present, absent, both or neither; empty where there is none."""
     level = ((metadata["prediction_sets"] or {}).get("levels") or {}).get(metadata["level"], {})
     if name not in level:
@@ -291,7 +292,14 @@ def choose_set(metadata, name, score, rate):
     return ("neither", "absent", "present", "both")[int(score <= bounds[0]) + 2 * int(score >= bounds[1])]
 
 
-def make_row(metadata, thresholds, rate, path, probabilities, scores):
+def make_row(
+    metadata: dict[str, Any],
+    thresholds: dict[str, float | None],
+    rate: float,
+    path: Path,
+    probabilities: np.ndarray,
+    scores: np.ndarray,
+) -> dict[str, str]:
     """Return the cells of an image by column. Thresholds and sets are of scores, not of calibrated probabilities."""
     row = {"Path": str(path)}
     for name, probability, score in zip(metadata["observations"], probabilities, scores, strict=True):
@@ -303,7 +311,7 @@ def make_row(metadata, thresholds, rate, path, probabilities, scores):
     return row
 
 
-def print_table(metadata, table):
+def print_table(metadata: dict[str, Any], table: list[dict[str, str]]) -> None:
     """Print the rows for a reader."""
     print(metadata["note"])
     if metadata["uncalibrated"]:
