@@ -77,22 +77,15 @@ def make_model(settings: list[str], size: int) -> object:
     """Return a model with random weights and a calibration, as if it were read from a run."""
     import torch
     from hydra import compose, initialize_config_dir
-    from omegaconf import OmegaConf
 
     from chexpert.checkpoints import Loaded
+    from chexpert.config.resolution import resolve
     from chexpert.data import Preprocessing
     from chexpert.engine.build import build_model
 
-    words = [
-        "data=small",
-        "data.root=.",
-        "pretrained=false",
-        f"data.image_size={size}",
-        "channels_last=false",
-        *settings,
-    ]
+    words = ["data=phantom", "pretrained=false", f"data.image_size={size}", "channels_last=false", *settings]
     with initialize_config_dir(str(PROJECT / "conf"), version_base="1.3"):
-        config = OmegaConf.to_container(compose("train", words), resolve=True)
+        config = resolve(compose("train", words))
     torch.manual_seed(0)
     model = build_model(config)
     preprocessing = Preprocessing(config["data"]["image_size"], config["data"].get("resize_mode", "stretch"))

@@ -4,7 +4,7 @@ import copy
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -117,11 +117,9 @@ def writing_whole(out: Path) -> Iterator[Path]:
 
 def make_graph(loaded: Loaded, settings: ExportSettings) -> Graph:
     """Return the module to export, on the CPU, apart from the loaded model."""
-    apart = copy.copy(loaded)
-    half = settings.precision == "fp16"
-    object.__setattr__(apart, "model", copy.deepcopy(loaded.model).cpu())
+    apart = replace(loaded, model=copy.deepcopy(loaded.model).cpu())
     graph = Graph(apart, get_calibration(loaded), maps=settings.maps)
-    if half:
+    if settings.precision == "fp16":
         graph.network.half()
     return graph.eval()
 

@@ -29,7 +29,19 @@ def make_onnx(program: ExportedProgram, outputs: list[str]) -> Any:
     except Exception as error:  # torch raises many kinds
         raise unsupported(name_layer(program, error), error) from error
     assert found is not None
-    return found.model_proto
+    return strip_notes(found.model_proto)
+
+
+def strip_notes(model: Any) -> Any:
+    """Remove what torch notes on every node for its developers: lines of code with the paths of this machine."""
+    for part in (model.graph, *model.functions):
+        del part.metadata_props[:]
+        for node in part.node:
+            del node.metadata_props[:]
+            node.doc_string = ""
+    for value in model.graph.value_info:
+        del value.metadata_props[:]
+    return model
 
 
 def get_opset(model: Any) -> int:

@@ -5,21 +5,22 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from chexpert.checkpoints import Loaded
 from chexpert.data.decoding import decode
 from chexpert.errors import UserError
 from chexpert.evaluation import Calibration
 from chexpert.inference.exported.metadata import IMAGE, get_calibration
-from chexpert.inference.inputs import InputImage, list_images
-from chexpert.inference.opened_run import limit_batch, open_data
-from chexpert.inference.predicted_batches import run_model
+from chexpert.inference.inputs import list_images
+from chexpert.inference.opened_run import open_data
 from chexpert.metrics.auroc import multilabel_auroc
 from chexpert.runs import files as run_files
 
 HIGHEST = 1e-5
 """Largest difference of a probability in float32."""
 IMAGES = 64
+BATCH = 16
 Session = Callable[[np.ndarray, np.ndarray], list[np.ndarray]]
 """From images (N, h, w) and file_size (2,) to the outputs."""
 
@@ -60,19 +61,17 @@ def select_images(loaded: Loaded, given: Path | None) -> CheckedImages:
 
 
 def predict_by_run(loaded: Loaded, files: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-    """Return probabilities and scores (N, C) as ``chexpert predict`` has them at image level.
+    """Return probabilities and scores (N, C) as ``chexpert predict`` has them at image level, on the CPU.
 
     Raises:
         UserError: an image cannot be read.
     """
-    images = [InputImage(file, file) for file in files]
-    rows: dict[int, list[float]] = {}
-    for batch in run_model(loaded, images, range(len(files)), limit_batch(loaded), 0, iter):
-        rows |= batch.rows
-    if lost := [file for n, file in enumerate(files) if n not in rows]:
-        hint = "restore it, or compare on other images: --images FOLDER"
-        raise UserError("this image cannot be read", code="unreadable-image", where=lost[0], hint=hint)
-    scores = run_files.as_written(np.array([rows[n] for n in range(len(files))]))
+    model, rows = loaded.model.cpu(), []  # a GPU adds up otherwise, and may take TF32
+    with torch.inference_mode():
+        for start in range(0, len(files), BATCH):
+            images = torch.stack([loaded.preprocessing(file) for file in files[start : start + BATCH]])
+            rows.append(model(images).float().sigmoid())
+    scores = run_files.as_written(torch.cat(rows).numpy())
     probabilities = scores.copy()
     columns = [c for c, own in enumerate(get_calibration(loaded)) if own]
     if columns:

@@ -13,6 +13,8 @@ from chexpert.image_size import ImageSize
 
 LEAST_PART = 1e-3
 """OpenCV leaves out a smaller part of a pixel at the border of a block."""
+TAPS = 17
+"""Pixels along a side of a block, up to which sums have the order that OpenCV's have."""
 WEIGHT_BITS = 2048
 """The weights of ``cv2.resize`` are whole multiples of one over it."""
 
@@ -100,8 +102,8 @@ class Axis:
         inverse = slope * (1 / (slope * slope))
         places, offset = torch.arange(length, dtype=torch.float64), -inverse * shift
         if is_row:
-            source = (inverse * places + offset).float()
-        else:  # float32 with one rounding
+            source = inverse.float() * places.float() + offset.float()
+        else:  # multiplied and added with one rounding
             source = (inverse.float().double() * places + offset.float().double()).float()
         low = torch.floor(source)
         self.fraction = source - low
@@ -139,9 +141,9 @@ class Axis:
 
 
 class Blocks:
-    """Blocks of pixels along one axis: their first and last whole pixels, and the weights of what is cut at the border.
+    """Blocks of pixels along one axis: their first and last whole pixels, and the weights of left, whole, right ones.
 
-    All are (K,); the weights are float32's.
+    All are (K,); the weights are float32's. Left and right are the pixels that a border cuts.
     """
 
     def __init__(self, first: torch.Tensor, last: torch.Tensor, weights: list[torch.Tensor]) -> None:
@@ -162,22 +164,51 @@ class Blocks:
         return cls(first.long(), last.long(), weights)
 
     def sum(self, values: torch.Tensor, dim: int) -> torch.Tensor:
-        """Return the weighted sums of the blocks along a dimension, float64."""
+        """Return the weighted sums of the blocks along a dimension, by running sums, float64.
+
+        Args:
+            values: whole numbers as int32, or float64.
+            dim: dimension.
+        """
         sums = values.cumsum(dim, dtype=values.dtype)
-        own = [weight.view(-1, *[1] * (values.ndim - 1 - dim)) for weight in self.weights]
+        own = [self._shape(weight, values, dim) for weight in self.weights]
 
         def at(source: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
             found = source.index_select(dim, index.clamp(min=0)).double()
-            return torch.where((index >= 0).view(own[0].shape), found, torch.zeros_like(found))
+            return torch.where(self._shape(index >= 0, values, dim), found, torch.zeros_like(found))
 
         whole = at(sums, self.last - 1) - at(sums, self.first - 1)
         return own[0] * at(values, self.first - 1) + own[1] * whole + own[2] * at(values, self.last)
+
+    def add_in_order(self, values: torch.Tensor, dim: int) -> torch.Tensor:
+        """Return the weighted sums of the blocks along a dimension, pixel after pixel in float32 as OpenCV adds them.
+
+        Blocks of more than :data:`TAPS` pixels are cut: see :func:`average`.
+        """
+        left, middle, right = (weight.float() for weight in self.weights)
+        begin = self.first - (left > 0).long()
+        total: torch.Tensor | None = None
+        for tap in range(TAPS):
+            place = begin + tap
+            weight = torch.where(place < self.first, left, torch.where(place < self.last, middle, right))
+            weight = torch.where(place > self.last, torch.zeros_like(weight), weight)
+            own = values.index_select(dim, torch.minimum(place, self.last)) * self._shape(weight, values, dim)
+            total = own if total is None else total + own
+        assert total is not None
+        return total
+
+    @staticmethod
+    def _shape(own: torch.Tensor, values: torch.Tensor, dim: int) -> torch.Tensor:
+        return own.view(-1, *[1] * (values.ndim - 1 - dim))
 
 
 def average(
     images: torch.Tensor, rows: Blocks, columns: Blocks, high: torch.Tensor, wide: torch.Tensor, whole: torch.Tensor
 ) -> torch.Tensor:
     """Return the means of blocks of pixels, rounded as OpenCV rounds them, (N, rows, columns) float64.
+
+    Blocks whose sides are whole numbers are added up exactly. In others the order of the sums decides ties; those of
+    more than :data:`TAPS` pixels a side, of images 15 times larger than the model's, may differ there by one gray.
 
     Args:
         images: (N, h, w) int32.
@@ -187,13 +218,14 @@ def average(
         wide: columns of a block.
         whole: whether both are whole numbers, () bool.
     """
-    across = columns.sum(images, 2).float().double()
-    means = rows.sum(across, 1)
+    means = rows.sum(columns.sum(images, 2), 1)
+    ordered = rows.add_in_order(columns.add_in_order(images.float(), 2), 1).double()
     sums = torch.round(means * (high * wide))
     of_whole = torch.round((sums.float() * (1 / (high * wide)).float()).double())
     of_four = torch.floor((sums + 2) / 4)
-    is_four = (high == 2) & (wide == 2)
-    return torch.where(whole, torch.where(is_four, of_four, of_whole), torch.round(means))
+    exact = torch.where((high == 2) & (wide == 2), of_four, of_whole)
+    others = torch.round(torch.where(torch.maximum(high, wide) <= TAPS - 2, ordered, means))
+    return torch.where(whole, exact, others)
 
 
 def interpolate_by_integers(
@@ -214,7 +246,7 @@ def interpolate_by_integers(
 
 
 def interpolate_by_floats(corners: list[list[torch.Tensor]], rows: torch.Tensor, columns: torch.Tensor) -> torch.Tensor:
-    """Interpolate as ``cv2.warpAffine`` does since OpenCV 4.11: in float32, each multiplication and addition as one.
+    """Interpolate as ``cv2.warpAffine`` does since OpenCV 4.11: in float32, multiplied and added with one rounding.
 
     Args:
         corners: as of :func:`interpolate_by_integers`.

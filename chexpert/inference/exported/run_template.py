@@ -26,6 +26,7 @@ MARK = KEY.encode() + b"\x12\x40"
 OWN_ENTRIES = ("/extra/" + KEY, "/.data/serialization_id")
 ENDS = (0.001, 0.999)  # shares of the pixels of over 8 bits that become black and white
 MAX_PIXELS = 64_000_000
+LEAST_SIDE = 32  # pixels
 ORIENTATION = 0x0112
 
 
@@ -155,6 +156,8 @@ def read_gray(path: Path, size: list[int]) -> tuple[np.ndarray, tuple[int, int]]
         width, height = image.size
         if width * height > MAX_PIXELS:
             raise ValueError(f"{width} x {height} pixels, more than {MAX_PIXELS:,}")
+        if min(width, height) < LEAST_SIDE:
+            raise ValueError(f"{width} x {height} pixels: a radiograph has at least {LEAST_SIDE} on each side")
         exif = Image.Image.getexif(image) if image.format == "PNG" else image.getexif()
         turned = exif.get(ORIENTATION, 1)
         turned = turned if turned in range(1, 9) else 1

@@ -19,6 +19,9 @@ def write_program(program: ExportedProgram, path: Path, metadata: Mapping[str, A
 
     It is written twice, since the digest is of the file: the parts of both are the same.
     """
+    for module in program.graph_module.modules():
+        for node in getattr(getattr(module, "graph", None), "nodes", ()):
+            node.meta.pop("stack_trace", None)  # lines of code with the paths of this machine
     entries = {PREFIX + key: value for key, value in write_canonical(metadata).items()}
     with quiet():
         torch.export.save(program, path, extra_files=entries)

@@ -11,7 +11,7 @@ import onnxruntime
 import pytest
 from helpers.cli import run_cli
 from helpers.errors import raises
-from helpers.runs import start
+from helpers.runs import PROJECT, start
 from PIL import Image
 
 from chexpert.evaluation import Calibration
@@ -76,7 +76,9 @@ def test_the_file_holds_all_that_is_needed(run, exported):
     assert found["synthetic"] is True
     assert "not a medical device" in found["note"]
     assert found["preprocessing"] == {"image_size": [64, 48], "resize_mode": "crop", "gray": "0 to 255, 8 bits"}
-    assert str(run.parent) not in exported.file.read_bytes().decode("latin-1")
+    content = exported.file.read_bytes().decode("latin-1")
+    assert str(run.parent) not in content
+    assert str(PROJECT) not in content
     assert (found["parity"]["images"], found["parity"]["max_difference"] <= 1e-5) == (24, True)
     outputs = {out.name: out.shape for out in session.get_outputs()}
     assert list(outputs) == ["probabilities", "scores", "maps"]
@@ -172,5 +174,6 @@ def test_a_difference_is_refused(difference):
 def test_other_formats_and_precisions(run, tmp_path, settings):
     found = export_run(run, tmp_path / "out", settings)
     compared = found.metadata["parity"]
+    assert str(PROJECT) not in found.file.read_bytes().decode("latin-1")
     assert compared["max_difference"] <= {"fp32": 1e-5, "fp16": 0.01, "int8": 0.3}[settings.precision]
     assert ("auroc" in compared) == (settings.precision != "fp32")
