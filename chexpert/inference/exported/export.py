@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from torch.export import ExportedProgram
 
 from chexpert.checkpoints import Loaded, load
 from chexpert.console import NOTE, log
+from chexpert.errors import UserError, find_write_code
 from chexpert.inference.exported import onnx_file, parity
 from chexpert.inference.exported.digest import check_file
 from chexpert.inference.exported.graph import INPUTS, MAPS, OUTPUTS, Graph
@@ -23,7 +25,7 @@ from chexpert.inference.exported.quantization import quantize
 from chexpert.inference.exported.readme import write_readme
 from chexpert.inference.exported.torch_program import write_program
 from chexpert.inference.exported.trace import trace
-from chexpert.inference.output_folder import find_home, try_folder
+from chexpert.inference.output_folder import find_home
 from chexpert.runs import files as run_files
 
 TEMPLATE = Path(__file__).with_name("run_template.py")
@@ -102,17 +104,24 @@ def export_run(run: Path, out: Path, settings: ExportSettings, images: Path | No
 
 @contextmanager
 def writing_whole(out: Path) -> Iterator[Path]:
-    """Give a folder beside ``out``, which takes its place at the end; after an error neither is there."""
-    part = out.with_name(out.name + run_files.PART)
-    shutil.rmtree(part, ignore_errors=True)
-    try_folder(part)
+    """Give a folder beside ``out``, which takes its place at the end; after an error neither is there.
+
+    Raises:
+        UserError: it cannot be written.
+    """
     try:
-        yield part
+        out.parent.mkdir(parents=True, exist_ok=True)
+        aside = TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent)
+    except OSError as error:
+        message = f"cannot be written: {error.strerror}"
+        raise UserError(message, code=find_write_code(error), where=str(out), hint="give another folder") from error
+    with aside:
+        folder = Path(aside.name) / out.name
+        folder.mkdir()
+        yield folder
         if out.is_dir():
-            out.rmdir()  # an empty folder; the command has checked
-        part.rename(out)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
+            out.rmdir()  # empty: the command has checked
+        folder.rename(out)
 
 
 def make_graph(loaded: Loaded, settings: ExportSettings) -> Graph:

@@ -66,7 +66,8 @@ def predict_by_run(loaded: Loaded, files: Sequence[str]) -> tuple[np.ndarray, np
     Raises:
         UserError: an image cannot be read.
     """
-    model, rows = loaded.model.cpu(), []  # a GPU adds up otherwise, and may take TF32
+    model = loaded.model.cpu()  # a GPU adds up otherwise, and may take TF32
+    rows: list[torch.Tensor] = []
     with torch.inference_mode():
         for start in range(0, len(files), BATCH):
             images = torch.stack([loaded.preprocessing(file) for file in files[start : start + BATCH]])

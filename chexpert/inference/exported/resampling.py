@@ -186,13 +186,13 @@ class Blocks:
         Blocks of more than :data:`TAPS` pixels are cut: see :func:`average`.
         """
         left, middle, right = (weight.float() for weight in self.weights)
-        begin = self.first - (left > 0).long()
+        places = self.first - (left > 0).long() + torch.arange(TAPS)[:, None]
+        weights = torch.where(places < self.first, left, torch.where(places < self.last, middle, right))
+        weights = weights * (places <= self.last)
+        places = torch.minimum(places, self.last)
         total: torch.Tensor | None = None
-        for tap in range(TAPS):
-            place = begin + tap
-            weight = torch.where(place < self.first, left, torch.where(place < self.last, middle, right))
-            weight = torch.where(place > self.last, torch.zeros_like(weight), weight)
-            own = values.index_select(dim, torch.minimum(place, self.last)) * self._shape(weight, values, dim)
+        for place, weight in zip(places.unbind(), weights.unbind(), strict=True):
+            own = values.index_select(dim, place) * self._shape(weight, values, dim)
             total = own if total is None else total + own
         assert total is not None
         return total

@@ -14,6 +14,7 @@ import struct
 import sys
 import zipfile
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +81,7 @@ class Model:
 
     def __init__(self, path: Path) -> None:
         check_digest(path)
+        self._run: Callable[..., list[np.ndarray]]
         if path.suffix == ".pt2":
             import torch
 
