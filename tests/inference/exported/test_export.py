@@ -20,6 +20,8 @@ from chexpert.inference.exported.export import ExportSettings, export_run
 from chexpert.metrics.auroc import multilabel_auroc
 from chexpert.runs import files as run_files
 
+pytestmark = pytest.mark.timeout(1200)  # torch's exporter takes a minute, and several on a busy machine
+
 WITHOUT = """
 import runpy, sys
 class Missing:
