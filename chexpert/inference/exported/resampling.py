@@ -238,11 +238,11 @@ def interpolate_by_integers(
         rows: (2, H) weights of above and below, whole float64.
         columns: (2, W) likewise.
     """
-    total: torch.Tensor | float = 0
+    parts = []
     for pair, weight in zip(corners, rows[:, :, None], strict=True):
         line = torch.floor((pair[0] * columns[0] + pair[1] * columns[1]) / 16)
-        total = total + torch.floor(weight * line / 65536)
-    return torch.floor((total + 2) / 4)  # type: ignore[operator]
+        parts.append(torch.floor(weight * line / 65536))
+    return torch.floor((parts[0] + parts[1] + 2) / 4)
 
 
 def interpolate_by_floats(corners: list[list[torch.Tensor]], rows: torch.Tensor, columns: torch.Tensor) -> torch.Tensor:
