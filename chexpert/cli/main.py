@@ -28,6 +28,7 @@ COMMANDS = {
     "ensemble": "average checkpoints or predictions",
     "soup": "average the weights of checkpoints into one network",
     "predict": "predict images by a trained model",
+    "export": "write a trained model as one ONNX file, with its preprocessing and calibration",
     "gate": "fit the checks by which predict flags images that are no frontal radiograph or unlike the training images",
     "defer": "list the studies that a reader should see, and the risk of the others",
     "explain": "explain a trained model on images",

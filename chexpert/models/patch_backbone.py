@@ -62,7 +62,7 @@ class PatchBackbone(Backbone):
         maps = super().forward(patches.reshape(-1, 1, self.patch, self.patch))
         return (
             pool_map(maps, "avg")
-            .unflatten(0, (len(images), rows * columns))
+            .unflatten(0, (images.shape[0], rows * columns))
             .transpose(1, 2)
             .unflatten(2, (rows, columns))
         )

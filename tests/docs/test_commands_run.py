@@ -16,6 +16,7 @@ NOT_RUN = {
     r"make \w+": "builds .venv; demo, test, check and docs run before each release",
     r"python -c": "measured, or needs a network",
     r"python tests/|python train\.py": "how a measurement was made",
+    r"python exported/": "needs an exported model; tests/inference/exported runs the script",
     r"tensorboard|chexpert serve": "a server that does not end; tests/serve starts the viewer",
     r"sbatch": "needs a cluster; tests/systems runs the script with stand-ins",
     r"torchrun": "needs four machines",
@@ -41,6 +42,7 @@ FAST = (
 SLOW_OPTIONS = ("--figures", "--leaderboard")
 ENDS = {
     "audit faulty": {1}, "defer RUN --risk": {0, 2}, "doctor": {0, 1}, "drift": {0, 1}, "reproduce": {3},
+    "export --check": {2},  # the file is of another command
     "gate RUN": {0, 2},  # RUN may have one
     "predict RUN images/ accepted.csv": {0, 1}, "shortcuts": {0, 1, 3},
     "soup RUN SOUP": {2},  # one epoch has one checkpoint
