@@ -11,12 +11,13 @@ from chexpert.data.sources.image_files import ENDINGS
 from chexpert.data.sources.layout import FLAT, LABELERS, NESTED, TABLES, Layout
 from chexpert.errors import UserError
 
-VARIANTS = ("auto", "small", "full", "plus", *SETS)
+VARIANTS = ("auto", "small", "full", "plus", "chexpert_512", *SETS)
 NAMED: dict[str, str | None] = {
     "CheXpert-v1.0-small": "small",
     "chexpert/v1.0-small": "small",  # as ooodmt/MLMIP renames them
     "CheXpert-v1.0": "full",
     "chexpert/v1.0": "full",
+    "CheXpert-v1.0-512": "chexpert_512",  # huggingface.co/datasets/StanfordAIMI/CheXpert-v1.0-512
     "CheXpert": None,  # of the valid and test sets, as they come with CheXlocalize
 }
 """Folders under the root, and the variant that each holds; None where only its tables show it."""
@@ -167,7 +168,8 @@ def _open_folder(folder: Path, name: str, variant: str | None) -> Iterator[Layou
         return
     nested = next(folder.glob("*/patient*/study*/view*.*"), None)  # a stray file makes no flat copy of a nested one
     flat = None if nested else _find_flat(folder)
-    places = dict.fromkeys(SPLITS, flat or NESTED)
+    inner = "images/" if any((folder / "images" / split).is_dir() for split in SPLITS) else ""
+    places = dict.fromkeys(SPLITS, flat or inner + NESTED)
     if not (folder / "valid").is_dir() and (folder / "val").is_dir():
         places["valid"] = NESTED.replace("{split}", "val")
     variant = variant or ("small" if _is_small(tables) or SMALL.match(folder.name) else "full")
