@@ -30,6 +30,7 @@ FAST = (
     "doctor",
     "evaluate",
     "explain-leaderboard",
+    "external",
     "learn-targets",
     "localize",
     "phantom",
@@ -131,7 +132,7 @@ def run(folder: Path, name: str, words: list[str], root: Path):
 def remove_outputs(folder: Path, name: str, words: list[str]) -> None:
     """Remove what a command writes anew and another one reads."""
     named = [words[place + 1] for place, word in enumerate(words) if word in ("--out", "--save-segmentations")]
-    named += {"predict": words[2:3], "phantom": words[:1]}.get(name, [])
+    named += {"predict": words[2:3], "phantom": words[:1], "external": words[1:2]}.get(name, [])
     for one in named:
         remove(folder / one)
 
