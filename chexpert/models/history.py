@@ -69,8 +69,10 @@ def describe_run(metadata: Mapping[str, Any]) -> History:
     sentence = sentence if isinstance(sentence, str) else ""
     began = sentence.partition(BEFORE)[2].removeprefix("(").removesuffix(")") or "weights of unknown origin"
     seen = [word for word, known in SENTENCES.items() if sentence.startswith(known)]
-    variant = metadata.get("config", {}).get("data", {}).get("variant") or "auto"
-    if variant not in CHEXPERT:
+    variant = metadata
+    for key in ("config", "data", "variant"):
+        variant = variant.get(key) if isinstance(variant, Mapping) else None
+    if isinstance(variant, str) and variant not in CHEXPERT:
         return History(f"an earlier run trained on {variant}, which began with {began}", seen[0] if seen else "unknown")
     if not is_synthetic_metadata(metadata):
         return History(f"an earlier run trained on CheXpert, which began with {began}", "yes")

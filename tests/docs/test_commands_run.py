@@ -47,6 +47,7 @@ ENDS = {
 """Exit codes other than 0, by the first words of a command."""
 FIRST = {
     "experiment=libauc_stage2": "experiment=libauc_stage1 hydra.run.dir=RUN",
+    "experiment=nih_stage2": "experiment=nih_stage1 data.root=nih hydra.run.dir=RUN",
     "experiment=pham_stage2": "experiment=pham_stage1 hydra.run.dir=outputs/pham_stage1/2026-01-01",
     "labels=self_trained": "labels=ignore predict_train=true hydra.run.dir=outputs/chexpert/2026-01-01",
     "model.members.densenet.pretrained": "data=small backbone=densenet121 hydra.run.dir=outputs/chexpert/2026-01-01",
