@@ -69,7 +69,7 @@ def describe_run(metadata: Mapping[str, Any]) -> History:
     sentence = sentence if isinstance(sentence, str) else ""
     began = sentence.partition(BEFORE)[2].removeprefix("(").removesuffix(")") or "weights of unknown origin"
     seen = [word for word, known in SENTENCES.items() if sentence.startswith(known)]
-    variant = metadata
+    variant: Any = metadata
     for key in ("config", "data", "variant"):
         variant = variant.get(key) if isinstance(variant, Mapping) else None
     if isinstance(variant, str) and variant not in CHEXPERT:
