@@ -9,7 +9,7 @@ from pathlib import Path
 
 from chexpert.cli.shared_arguments import check_paths
 
-VARIANTS = ("auto", "small", "full", "plus")  # of detect_layout, whose import makes --help slow
+VARIANTS = ("auto", "small", "full", "plus", "chexpert_512", "nih", "mimic", "vindr", "rsna", "padchest")
 
 
 def add_arguments(parser: ArgumentParser) -> None:

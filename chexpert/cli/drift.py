@@ -1,8 +1,8 @@
 """Compare the images of a folder with those of a run's own data: gray values, metadata, features and predictions.
 
-FOLDER: a dataset folder of CheXpert (all splits, with sex, age and view), a table with the column Path, or any folder
-of images. The reference is a sample of the run's own data, which must be there. Whole patients are permuted, and the
-p values are corrected for their number. Nothing that is written holds a name or a path.
+FOLDER: a dataset folder of CheXpert or of an external data set (all splits, with sex, age and view), a table with the
+column Path, or any folder of images. The reference is a sample of the run's own data, which must be there. Whole
+patients are permuted, and the p values are corrected for their number. Nothing that is written holds a name or a path.
 Exit code 0: nothing differs; 1: something differs; 2: the command itself is wrong.
 Not a medical device.
 """

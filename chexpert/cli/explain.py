@@ -15,7 +15,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     """Add the arguments to a parser, but for the settings."""
     parser.usage = (
         "%(prog)s RUN [IMAGE ...] [--explainer NAME ...] [--observations NAME ...] [--threshold T] [--boxes] "
-        "[--out FOLDER] [KEY=VALUE]"
+        "[--out FOLDER] [--root FOLDER] [KEY=VALUE]"
     )
     add = parser.add_argument
     add("run", type=Path, metavar="RUN", help="a run folder, a checkpoint, or hf:OWNER/NAME@COMMIT")
@@ -24,7 +24,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         nargs="*",
         default=[],
         metavar="IMAGE",
-        help="images (JPEG, PNG, DICOM); by default validation views of its data",
+        help="images (JPEG, PNG, DICOM), or a table with the column Path; by default validation views of its data",
     )
     known = f"hirescam (the default) or others: {', '.join(list_options('explainer'))}"
     explainers = add("--explainer", nargs="+", default=["hirescam"], metavar="NAME", help=known)
@@ -33,6 +33,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     add("--out", type=Path, metavar="FOLDER", help="a new folder; by default RUN/explanations")
     add("--threshold", default="otsu", metavar="T", help="of regions: otsu, a number in [0, 1], or a table of localize")
     add("--boxes", dest="boxed", action="store_true", help="plot the boxes of the regions over the maps")
+    add("--root", type=Path, help="of the paths in a table (the run's data root, else the table's folder)")
     add_ids(parser, "path: call images by their names, patients' too")
 
 
@@ -51,7 +52,7 @@ def run(given: Namespace) -> int:
     folder, failures = explain_run(
         given.run, given.images, given.explainer, find_conf(),
         observations=given.observations, out=given.out, ids=given.ids, overrides=given.overrides,
-        threshold=given.threshold, boxed=given.boxed,
+        threshold=given.threshold, boxed=given.boxed, root=given.root,
     )  # fmt: skip
     _print_files(folder)
     return print_failures(failures)

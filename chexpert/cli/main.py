@@ -35,6 +35,7 @@ COMMANDS = {
     "explain-leaderboard": "compare explainers across runs, with paired differences",
     "counterfactual": "show images with a finding lowered and raised, by a trained model",
     "localize": "score attribution maps against masks",
+    "external": "write labels and masks of an external data set: NIH, MIMIC-CXR, VinDr-CXR, RSNA, PadChest",
     "drift": "compare images with those of a trained model's own data",
     "shortcuts": "look for shortcuts of a trained model",
     "reproduce": "check a run against the published metric of a recipe",

@@ -14,7 +14,7 @@ from chexpert.data.augmentation import Augmentation, warp
 from chexpert.data.cache import CachePart, DecodedCache, open_cache
 from chexpert.data.dataset import Batch, ViewDataset
 from chexpert.data.features import FORWARD, Encoder, Features, FeatureViews, open_features
-from chexpert.data.labels import LabelPolicy, Targets, hard_labels
+from chexpert.data.labels import LabelPolicy, Targets, hard_labels, mask_absent
 from chexpert.data.labels.corrections import Corrections, locate_corrections
 from chexpert.data.labels.corrections_file import read_corrections
 from chexpert.data.labels.learned_targets import check_origin
@@ -23,6 +23,7 @@ from chexpert.data.preprocessing import Preprocessing
 from chexpert.data.setting_checks import find_wrong_settings
 from chexpert.data.skip_limit import SkipLimit
 from chexpert.data.sources.detect_layout import find_layout
+from chexpert.data.sources.layout import Layout, note_absent
 from chexpert.data.sources.manifest import read_manifest
 from chexpert.data.sources.splits import SplitReader, check_patients
 from chexpert.data.split import check_folds, held_range, hold_out
@@ -43,7 +44,8 @@ class CheXpertDataModule(pl.LightningDataModule):
         root: the folder that contains CheXpert-v1.0[-small], in any form of :mod:`chexpert.data.sources.layout`.
         observations: names of the C observations to learn, in the order of the model's outputs.
         labels: policy for uncertain and blank training labels. Other splits take the labels as they are.
-        variant: ``small``, ``full``, ``plus``, or ``auto`` where only one of them lies there.
+        variant: ``small``, ``full``, ``plus``, an external data set such as ``nih``, or ``auto`` where only one of
+            them lies there.
         labeler: whose labels train gets (null: those of train.csv): ``chexbert`` or ``visualchexbert``; of CheXpert
             Plus ``impression`` (its default), ``findings`` or ``report``, for valid too.
         views: ``frontal``, ``lateral`` or ``all``.
@@ -112,6 +114,8 @@ class CheXpertDataModule(pl.LightningDataModule):
         self.frames: dict[str, pd.DataFrame] = {}
         """The views of train, dev, valid, test, as far as there; ``file``: the image, ``image``: its row in a cache."""
         self.datasets: dict[str, ViewDataset] = {}
+        self.layouts: dict[str, Layout] = {}
+        """The copy that each split is read from."""
         self.sources: dict[str, dict[str, Any]] = {}
         """Copy, folder and label file of each split, and whether its images are synthetic."""
         self.learned_targets: dict[str, Any] = {}
@@ -189,7 +193,11 @@ class CheXpertDataModule(pl.LightningDataModule):
             self.sources[name] = describe_source(layout, name, self.labeler)
             self.skipped.update(reader.missing)
             self.skip_limit.start(name, list(frames[name]["path"]), reader.missing, layout.tables[name])
-        check_patients(frames, self.layout.folder)
+        self.layouts = layouts | {"dev": self.layout}
+        note_absent(layouts, self.observations)
+        for origin in {layout.origin for layout in layouts.values()}:  # patient00001 of two data sets are two patients
+            own = {name: frame for name, frame in frames.items() if layouts[name].origin == origin}
+            check_patients(own, self.layout.folder)
         whole = dict(frames)
         if stage == "fit" and self.held is not None:
             check_folds(frames["train"], self.folds)
@@ -294,7 +302,11 @@ class CheXpertDataModule(pl.LightningDataModule):
                 check_origin(self.learned_targets, self.sources["train"])
             targets = self.labels.apply(frame, names)
         else:  # labels of dev are read from reports, as those of train are
-            targets = Targets(*hard_labels(frame, names, blank_is_negative=name == "dev"))
+            blank = name == "dev" or self.layouts[name].from_reports
+            targets = Targets(*hard_labels(frame, names, blank_is_negative=blank))
+        targets = mask_absent(
+            targets, self.layouts[name].absent, names, self.labels.three_class(names) if train else ()
+        )
         return ViewDataset(
             list(frame["path"]),
             list(frame["file"]),

@@ -8,6 +8,7 @@ from typing import Any
 from chexpert.data.preprocessing import FITS
 from chexpert.data.sources.chexpert_plus import SECTIONS
 from chexpert.data.sources.detect_layout import VARIANTS, find_layout
+from chexpert.data.sources.external import SETS
 from chexpert.data.sources.frame import VIEWS
 from chexpert.data.sources.layout import LABELERS, Layout
 from chexpert.errors import UserError
@@ -18,9 +19,10 @@ CHOICES: dict[str, tuple[str | None, ...]] = {
     "views": VIEWS,
     "resize_mode": FITS,
     "on_missing": ("stop", "skip"),
-    "labeler": (None, *LABELERS, *SECTIONS),
+    "labeler": (None, *LABELERS, *SECTIONS, *(name for data_set in SETS.values() for name in data_set.labelers)),
 }
 LEAST = {"batch_size": 1, "num_workers": 0}
+SMALL = "contains CheXpert-v1.0-small"
 LEAST_PIXELS = 8
 """On each side of an image."""
 
@@ -37,7 +39,9 @@ def find_wrong_settings(root: object, options: Mapping[str, Any]) -> Iterator[Us
         hint = "leave it out, or data.augmentation=null for none"
         yield UserError(f"{augmentation!r} is not possible", code="value", where="data.augmentation", hint=hint)
     if root is None:
-        hint = "give the folder that contains CheXpert-v1.0-small: data.root=..., or set CHEXPERT_ROOT"
+        external = SETS.get(str(options.get("variant")))
+        holds, place = ("holds " + external.expected, external.root_variable) if external else (SMALL, "CHEXPERT_ROOT")
+        hint = f"give the folder that {holds}: data.root=..., or set {place}"
         yield UserError("data.root is not set", code="missing-dataset", where="data.root", hint=hint)
     elif isinstance(root, str | Path) and options.get("variant", "auto") in VARIANTS:
         yield from _find_wrong_copy(root, options)

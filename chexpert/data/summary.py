@@ -24,7 +24,8 @@ def describe_source(layout: Layout, split: str, labeler: str | None) -> dict[str
     """Return where a split was read, whose labels it has, and whether its images are synthetic."""
     labels = layout.find_labels(split, labeler).name
     synthetic = is_phantom(layout.folder)
-    return {"layout": layout.name, "folder": str(layout.folder), "labels": labels, "synthetic": synthetic}
+    absent = {"not_labeled": list(layout.absent)} if layout.absent else {}
+    return {"layout": layout.name, "folder": str(layout.folder), "labels": labels, "synthetic": synthetic} | absent
 
 
 def summarize_split(frame: pd.DataFrame) -> dict[str, Any]:

@@ -89,7 +89,7 @@ def find_random_encoders(model: Model, cfg: Mapping[str, Any]) -> Iterator[str]:
 
 def find_notes(data: CheXpertDataModule, cfg: Mapping[str, Any]) -> Iterator[str]:
     """Yield a note where the run differs from its settings."""
-    if not data.synthetic and data.layout.variant in ("small", "full"):
+    if not data.synthetic and data.layout.variant in ("small", "full", "chexpert_512"):
         differing = describe_counts(count_rows(data), data.views)
         if differing:
             yield f"{differing}; see chexpert audit {shlex.quote(str(data.root))}"

@@ -25,7 +25,7 @@ PERSONAL = ("race", "ethnicity", "insurance")
 FEW = 10
 """Patients below which a part of a personal group is merged with other such parts."""
 OTHER = "other, of few patients"
-PATIENT = re.compile(r"patient[0-9]{5}")
+PATIENT = re.compile(r"patient[0-9]{5,}|(?<![A-Za-z0-9])p[0-9]{8}(?=/s[0-9]{8})")
 
 
 def evaluate_groups(

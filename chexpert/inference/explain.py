@@ -32,8 +32,10 @@ from chexpert.explain.masks import check_masks
 from chexpert.explain.regions import Thresholds
 from chexpert.inference.choices import hides_names
 from chexpert.inference.explain_settings import check_layers, compose_settings, resolve_observations
+from chexpert.inference.inputs import is_table, list_images
 from chexpert.inference.opened_run import move_to_device, open_data, predict_valid
 from chexpert.inference.output_folder import find_folder, find_home
+from chexpert.inference.predict import find_roots
 from chexpert.metrics.localization.thresholds import read_threshold
 from chexpert.runs import files as run_files
 from chexpert.runs.anonymize import HASH_NOTE, find_public, is_hash, name_safely, read_salt, shorten_names
@@ -55,12 +57,13 @@ def explain_run(
     overrides: Sequence[str] = (),
     threshold: str = "otsu",
     boxed: bool = False,
+    root: Path | None = None,
 ) -> tuple[Path, Failures]:
     """Explain images, or the validation views that the run's own ``explain`` chooses, by the run's best weights.
 
     Args:
         run: the run folder, or a checkpoint.
-        images: image files; none for validation views of the run's data.
+        images: image files, or one table with the column Path; none for validation views of the run's data.
         explainers: names of files in conf/explainer; where the run had that explainer, it keeps its settings.
         conf: the folder of configs.
         observations: explain these of every view.
@@ -69,6 +72,7 @@ def explain_run(
         overrides: explainer.<name>.<setting>=<value> and explain.<setting>=<value>.
         threshold: of the maps' regions: ``otsu``, a number in [0, 1], or a file of thresholds by observation.
         boxed: plot the boxes of the regions over the maps.
+        root: of the paths in a table; by default the run's data root, then the table's folder.
 
     Returns:
         The folder of the explanations, and which explainers failed; the others have left theirs.
@@ -97,7 +101,7 @@ def explain_run(
     evaluate = ExplainerEvaluation(choice["score"], choice["passes"], loaded.config["seed"])
     first = choose_first(data, choice, loaded.config["seed"])
     scored = evaluate.choose(data.datasets["valid"], first) if data else []
-    views = choose_views(data, loaded, choice, scored) if data else open_views(images, loaded, salt)
+    views = choose_views(data, loaded, choice, scored) if data else open_given(images, loaded, salt, root)
     model = move_to_device(loaded.model)
     failures = Failures(folder)
     needed = evaluate.needed(data.datasets["valid"], views, loaded.observations, first) if data else {}
@@ -158,6 +162,24 @@ def explain_image(
     check_layers(built, loaded.model)
     model = move_to_device(loaded.model).to(memory_format=torch.contiguous_format)  # a prediction may have left another
     return explain_view(model, built[explainer], view, loaded.observations, explainer, only=only)[0]
+
+
+def open_given(images: Sequence[str], loaded: Loaded, salt: str | None, root: Path | None) -> list[View]:
+    """Open the views of a table, or in image files.
+
+    Raises:
+        UserError: an image of the table is missing, or a root is given without a table.
+    """
+    first = Path(images[0])
+    if not is_table(first):
+        if root:
+            raise UserError("a root is of the paths in a table", code="conflict", where="--root", hint="give a table")
+        return open_views(images, loaded, salt)
+    listed, _ = list_images([Path(image) for image in images], find_roots(loaded, first, root))
+    if missing := [image for image in listed if image.file is None]:
+        message = f"{len(missing)} of {len(listed)} images are missing, the first: {missing[0].name}"
+        raise UserError(message, code="missing-image", where=str(first), hint="give the folder of the images: --root")
+    return [open_view(name_safely(one.name, salt), str(one.file), loaded.preprocessing) for one in listed]
 
 
 def open_views(images: Sequence[str], loaded: Loaded, salt: str | None = None) -> list[View]:

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from chexpert.data.sources.detect_layout import find_layout
+from chexpert.data.sources.external import ExternalLayout
 from chexpert.data.sources.file_types import IMAGE_ENDINGS, UNKNOWN, recognize_file
 from chexpert.data.sources.image_files import find_images
 from chexpert.errors import UserError
+from chexpert.metrics import find_study
 from chexpert.runs.anonymize import find_public, is_public
 from chexpert.tables.csv_text import read_records
 
@@ -31,8 +33,8 @@ class InputImage:
 
     @property
     def study(self) -> str:
-        """CheXpert's study, as the name spells it; any other image is its own: nothing shows which belong together."""
-        return self.name.rpartition("/")[0] if find_public(self.name) else self.name
+        """The study, as a public name spells it; any other image is its own: nothing shows which belong together."""
+        return find_study(self.name) if find_public(self.name) else self.name
 
 
 def list_images(inputs: Sequence[Path], roots: Sequence[Path]) -> tuple[list[InputImage], dict[str, str]]:
@@ -203,6 +205,8 @@ def _by_layout(root: Path, names: Sequence[str]) -> dict[str, str]:
         layout = find_layout(root)
     except UserError:  # no copy of CheXpert: then these images are not there
         return {}
+    if isinstance(layout, ExternalLayout):
+        return layout.locate_names(names)
     found = {}
     for name in names:
         parts = name.split("/")

@@ -55,17 +55,27 @@ def is_imagenet(tag: str) -> bool:
     return all(IMAGENET.search(stage) and not OTHER_DATA.search(stage) for stage in stages)
 
 
+CHEXPERT = ("auto", "small", "full", "plus", "chexpert_512")
+"""Variants of the data that are CheXpert, or may be."""
+
+
 def describe_run(metadata: Mapping[str, Any]) -> History:
     """Return what the weights of an earlier run learned from, by the metadata of its checkpoint.
 
-    A run that is not on synthetic images trained on CheXpert, whatever it began with.
+    A run that is not on synthetic images, nor by its variant on an external data set, trained on CheXpert, whatever it
+    began with.
     """
     sentence = metadata.get("contamination")
     sentence = sentence if isinstance(sentence, str) else ""
     began = sentence.partition(BEFORE)[2].removeprefix("(").removesuffix(")") or "weights of unknown origin"
+    seen = [word for word, known in SENTENCES.items() if sentence.startswith(known)]
+    variant: Any = metadata
+    for key in ("config", "data", "variant"):
+        variant = variant.get(key) if isinstance(variant, Mapping) else None
+    if isinstance(variant, str) and variant not in CHEXPERT:
+        return History(f"an earlier run trained on {variant}, which began with {began}", seen[0] if seen else "unknown")
     if not is_synthetic_metadata(metadata):
         return History(f"an earlier run trained on CheXpert, which began with {began}", "yes")
-    seen = [word for word, known in SENTENCES.items() if sentence.startswith(known)]
     return History(f"an earlier run on synthetic images, which began with {began}", seen[0] if seen else "unknown")
 
 

@@ -12,8 +12,16 @@ from chexpert.weights import names_a_file
 
 # CheXpert's own names are no one's: they were given when the data were de-identified.
 PUBLIC = re.compile(
-    r"(?:CheXpert-v1\.0(?:-small)?/)?(?:(?:train|valid|test)/)?patient[0-9]{5}/study[1-9][0-9]*"
+    r"(?:CheXpert-v1\.0(?:-small|-512)?/)?(?:(?:train|valid|test)/)?patient[0-9]{5}/study[1-9][0-9]*"
     r"(?:/view[1-9][0-9]*_(?:frontal|lateral)\.(?:jpg|png|dcm))?"
+)
+# Names in external data sets, as this project spells them: likewise given when the data were de-identified.
+EXTERNAL = re.compile(
+    r"ChestX-ray14/patient[0-9]{5}/study[1-9][0-9]*(?:/[0-9]{8}_[0-9]{3}\.png)?"
+    r"|MIMIC-CXR/p[0-9]{2}/p[0-9]{8}/s[0-9]{8}(?:/[0-9a-f]{8}(?:-[0-9a-f]{8}){4}\.jpg)?"
+    r"|VinDr-CXR/(?:train|test)/[0-9a-f]{32}\.dicom"
+    r"|RSNA-Pneumonia/[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\.dcm"
+    r"|PadChest/patient[0-9]+/study[0-9]+(?:/[0-9_-]+\.png)?"
 )
 SALT = "ids.salt"
 HASH = re.compile(r"id-[0-9a-f]{12}")
@@ -50,12 +58,12 @@ SEGMENTATIONS = ("slic", "quickshift", "felzenszwalb", "grid", "anatomy")
 
 
 def is_public(name: str) -> bool:
-    """Return whether a path or study is one of CheXpert's own.
+    """Return whether a path or study is one of CheXpert's own, or of an external data set's.
 
     >>> is_public("CheXpert-v1.0/valid/patient64541/study1"), is_public("ward 3/DOE^JANE.dcm")
     (True, False)
     """
-    return PUBLIC.fullmatch(name) is not None
+    return (PUBLIC.fullmatch(name) or EXTERNAL.fullmatch(name)) is not None
 
 
 def hash_name(name: str, salt: str) -> str:

@@ -37,10 +37,30 @@ def root(tmp_path_factory) -> Path:
         for split in ("train", "valid", "test_labels"):
             (root / name / f"{split}.csv").touch()
     (root / "predictions.csv").touch()
+    for name in ("512/CheXpert-v1.0-512/train.csv", "512/CheXpert-v1.0-512/valid.csv", *EXTERNAL.values()):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).touch()
     return root
 
 
 TAUGHT = ["distill=teachers", "distill.teachers=[RUN]"]
+EXTERNAL = {
+    "nih": "nih/Data_Entry_2017.csv",
+    "mimic": "mimic/mimic-cxr-2.0.0-metadata.csv",
+    "vindr": "vindr/annotations/image_labels_train.csv",
+    "rsna": "rsna/stage_2_train_labels.csv",
+    "padchest": "padchest/PADCHEST_chest_x_ray_images_labels_160K_01.02.19.csv",
+}
+
+
+def set_roots(monkeypatch, root: Path, option: str) -> None:
+    """Name the folders of the data sets, as their users do."""
+    own = {"data=chexpert": "CheXpert-v1.0", "data=chexpert_512": "512"}.get(option, "")
+    monkeypatch.setenv("CHEXPERT_ROOT", str(root / own))
+    for name in EXTERNAL:
+        monkeypatch.setenv(f"{name.upper()}_ROOT", str(root / name))
+
+
 TARGETS: dict[str, list[float | None]] = {name: [0.9, 0.1, 0.5, 0.1] for name in COMPETITION}
 
 
@@ -61,6 +81,7 @@ def needs(option: str, root: Path) -> list[str]:
         "chest_xray_bench_rad_dino": predictions,
         "chest_xray_bench_three": [*predictions, f"start_from={root / 'predictions.csv'}"],
         "pham_stage2": [f"start_from={root / 'predictions.csv'}"],
+        "nih_stage2": [f"start_from={root / 'predictions.csv'}"],
         "libauc_stage2": [f"start_from={root / 'predictions.csv'}"],
     }
     return beside.get(option, [])
@@ -68,14 +89,14 @@ def needs(option: str, root: Path) -> list[str]:
 
 @pytest.mark.parametrize("option", OPTIONS)
 def test_every_option_composes(option, root, monkeypatch):
-    monkeypatch.setenv("CHEXPERT_ROOT", str(root / "CheXpert-v1.0" if option == "data=chexpert" else root))
+    set_roots(monkeypatch, root, option)
     monkeypatch.setattr(resolving, "find_device_errors", lambda trainer: [])  # trainer=gpu
     assert resolve(make(option, *needs(option, root)))["seed"] == 0
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_every_recipe_composes_with_source_and_expectation(recipe, root, monkeypatch):
-    monkeypatch.setenv("CHEXPERT_ROOT", str(root))
+    set_roots(monkeypatch, root, recipe)
     cfg = resolve(make(f"experiment={recipe}", *needs(recipe, root)))
     assert cfg["name"] == recipe
     recipe = cfg["recipe"]

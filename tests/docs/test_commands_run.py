@@ -33,6 +33,7 @@ FAST = (
     "doctor",
     "evaluate",
     "explain-leaderboard",
+    "external",
     "learn-targets",
     "localize",
     "phantom",
@@ -51,6 +52,7 @@ ENDS = {
 """Exit codes other than 0, by the first words of a command."""
 FIRST = {
     "experiment=libauc_stage2": "experiment=libauc_stage1 hydra.run.dir=RUN",
+    "experiment=nih_stage2": "experiment=nih_stage1 data.root=nih hydra.run.dir=RUN",
     "experiment=pham_stage2": "experiment=pham_stage1 hydra.run.dir=outputs/pham_stage1/2026-01-01",
     "labels=self_trained": "labels=ignore predict_train=true hydra.run.dir=outputs/chexpert/2026-01-01",
     "model.members.densenet.pretrained": "data=small backbone=densenet121 hydra.run.dir=outputs/chexpert/2026-01-01",
@@ -137,7 +139,7 @@ def run(folder: Path, name: str, words: list[str], root: Path):
 def remove_outputs(folder: Path, name: str, words: list[str]) -> None:
     """Remove what a command writes anew and another one reads."""
     named = [words[place + 1] for place, word in enumerate(words) if word in ("--out", "--save-segmentations")]
-    named += {"predict": words[2:3], "phantom": words[:1]}.get(name, [])
+    named += {"predict": words[2:3], "phantom": words[:1], "external": words[1:2]}.get(name, [])
     for one in named:
         remove(folder / one)
 

@@ -8,12 +8,15 @@ from pathlib import Path
 import numpy as np
 
 from chexpert.data import write_phantom
+from chexpert.data.sources.detect_layout import find_layout
+from chexpert.data.sources.external.export import export_split
 from chexpert.metrics import LocalMap, write_map, write_segmentations
 from chexpert.metrics.localization.run_lengths import encode
 from chexpert.observations import COMPETITION
 from chexpert.report.model_card.card import write_model_card
 from chexpert.report.run_data import RunData
 from helpers.autoencoders import write_random_autoencoder
+from helpers.external_trees import write_lines, write_nih
 from helpers.folds import write_expert, write_folds, write_reports
 from helpers.leaderboards import make_scores, write_board, write_scores
 from helpers.learned_targets import write_targets
@@ -57,10 +60,23 @@ def write_folder(folder: Path, phantom: Path) -> None:
     _write_tables(folder, phantom)
     _write_masks(folder)
     _write_reports(folder)
+    _write_external(folder)
     (folder / "earlier").mkdir()
     write_random_autoencoder(folder / "earlier/autoencoder.safetensors", 64)
     write_board(folder / "cheXpert-test-set-labels")
     (folder / "FOLDER").symlink_to("cheXpert-test-set-labels")
+
+
+def _write_external(folder: Path) -> None:
+    """Write a small NIH ChestX-ray14, what chexpert external writes of it, predictions, and maps of its boxes."""
+    layout = find_layout(write_nih(folder / "nih", patients=60))
+    split = export_split(layout, "test", "frontal", folder / "nih-test", None)
+    names = layout.data_set.table.observations
+    rows = [(path, *("0.5" for _ in names)) for path in split.frame["path"]]
+    write_lines(folder / "nih-predictions.csv", ",".join(["Path", *names]), rows)
+    for view in split.masks:
+        file = folder / "nih-maps/gradcam/maps" / f"{view}_Cardiomegaly_map.npz"
+        write_map(file, LocalMap(np.linspace(0, 1, 48 * 48).reshape(48, 48), 0.6, 48, 48))
 
 
 def _write_quality(folder: Path) -> None:

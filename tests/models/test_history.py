@@ -67,6 +67,9 @@ RUNS = [
     ({"synthetic": True, "contamination": None}, "unknown", "weights of unknown origin"),
     ({"synthetic": True}, "unknown", "weights of unknown origin"),
     ({"synthetic": True, "contamination": 3}, "unknown", "weights of unknown origin"),
+    ({"contamination": NO, "config": {"data": {"variant": "nih"}}}, "no", "random weights"),
+    ({"config": {"data": {"variant": "mimic"}}}, "unknown", "weights of unknown origin"),
+    ({"contamination": NO, "config": {"data": {"variant": "chexpert_512"}}}, "yes", "random weights"),
 ]
 
 

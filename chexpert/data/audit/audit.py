@@ -6,11 +6,13 @@ from pathlib import Path
 from chexpert.data.audit import consistency
 from chexpert.data.audit.changes import compare_manifest
 from chexpert.data.audit.defect import as_defect
+from chexpert.data.audit.external import check_external
 from chexpert.data.audit.image_files import check_images
 from chexpert.data.audit.missing_tables import find_lost_tables
 from chexpert.data.audit.result import Audit
 from chexpert.data.audit.tables import check_table, read_tables
 from chexpert.data.sources.detect_layout import find_layout
+from chexpert.data.sources.external import ExternalLayout
 from chexpert.errors import UserError
 
 
@@ -50,7 +52,10 @@ def audit_copy(
             raise
         audit.defects.append(as_defect("layout", error))
         return audit
-    audit.defects += find_lost_tables(audit.layout)
+    if isinstance(audit.layout, ExternalLayout):
+        audit.defects += check_external(audit.layout, audit.external)
+    else:
+        audit.defects += find_lost_tables(audit.layout)
     audit.defects += read_tables(audit, audit.layout)
     for split, frame in audit.frames.items():
         audit.defects += check_table(audit, split, frame)

@@ -23,7 +23,7 @@ def count_split(frame: pd.DataFrame) -> dict[str, Any]:
         the states of an observation's parent where it is positive itself; ``sex``; ``age`` in years.
     """
     study = name_studies(frame)
-    frontal = frame["view"].str.endswith("frontal").to_numpy(bool)
+    frontal = frame["projection"].str.startswith("frontal").to_numpy(bool)
     per_study, per_patient = study.value_counts(), frame["patient"].value_counts()
     return {
         "images": len(frame),
@@ -31,7 +31,7 @@ def count_split(frame: pd.DataFrame) -> dict[str, Any]:
         "patients": len(per_patient),
         "frontals": int(frontal.sum()),
         "views": _count(frame["projection"]),
-        "view_files": _count(frame["view"]),
+        "view_files": _count(frame["view"][frame["view"].str.startswith("view")]),  # of CheXpert alone
         "views_per_study": _count(per_study.astype(str)),
         "first_patient": _number(frame["patient"].min()),
         "last_patient": _number(frame["patient"].max()),
@@ -51,8 +51,8 @@ def count_split(frame: pd.DataFrame) -> dict[str, Any]:
 
 
 def name_studies(frame: pd.DataFrame) -> pd.Series:
-    """Return a name for the study of each row: the key without the view."""
-    return frame["key"].str.rpartition("/")[0]
+    """Return a name for the study of each row: of CheXpert the key without the view."""
+    return frame["split"] + "/" + frame["patient"] + "/" + frame["study"]
 
 
 def count_labels(frame: pd.DataFrame, observations: Sequence[str] = OBSERVATIONS) -> dict[str, dict[str, int]]:
@@ -101,8 +101,9 @@ def _whole(age: pd.Series, statistic: str) -> float | None:
 
 
 def _number(patient: object) -> int | None:
-    """The number in patient00001; None of an empty split."""
-    return int(patient.removeprefix("patient")) if isinstance(patient, str) else None
+    """The number in patient00001; None of an empty split, or where patients are called otherwise."""
+    number = patient.removeprefix("patient") if isinstance(patient, str) else ""
+    return int(number) if number.isdecimal() else None
 
 
 def _count(column: pd.Series) -> dict[str, int]:

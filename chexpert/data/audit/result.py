@@ -20,6 +20,7 @@ class Audit:
         unread: the splits whose tables could not be read, had no row, or list images that lie elsewhere.
         counts: by split, of `count_split`; with the fingerprint, and with the published totals where the split claims
             to be the whole one.
+        external: of an external data set its own counts, the published ones, and the labels without a counterpart.
         defects: what is wrong, in the order in which it was looked for.
         images: one row a listed image that is there: key, split and the fields of `ImageFile`.
         hashes: SHA-256 of the tables and of every image file that lies there, by path relative to the layout's folder.
@@ -29,6 +30,7 @@ class Audit:
     frames: dict[str, pd.DataFrame] = field(default_factory=dict)
     unread: list[str] = field(default_factory=list)
     counts: dict[str, dict[str, Any]] = field(default_factory=dict)
+    external: dict[str, Any] = field(default_factory=dict)
     defects: list[Defect] = field(default_factory=list)
     images: pd.DataFrame | None = None
     hashes: dict[str, str] = field(default_factory=dict)
@@ -45,4 +47,6 @@ class Audit:
         """
         found = self.layout
         layout = found and {"name": found.name, "folder": str(found.folder), "synthetic": is_phantom(found.folder)}
+        if layout and self.external:
+            layout["external"] = self.external
         return {"layout": layout, **self.counts, "defects": [asdict(defect) for defect in self.defects]}

@@ -48,9 +48,9 @@ def _read_labelers(audit: Audit, layout: Layout) -> Iterator[Defect]:
 
 
 def _check_empty(audit: Audit, layout: Layout, split: str) -> Defect:
-    """A table of its own lost its rows; the one of CheXpert Plus may be a part that has none of a split."""
+    """A table of its own lost its rows; one of several splits may be a part that has none of this split."""
     text = (f"no row of {split}", "restore the table")
-    if layout.variant == "plus":
+    if layout.variant == "plus" or layout.origin != "CheXpert":
         return warn("table", str(layout.tables[split]), *text)
     audit.unread.append(split)
     return Defect("table", str(layout.tables[split]), *text)
@@ -59,10 +59,11 @@ def _check_empty(audit: Audit, layout: Layout, split: str) -> Defect:
 def check_table(audit: Audit, split: str, frame: pd.DataFrame) -> Iterator[Defect]:
     """Compare a split with the published totals, and its labels with each other."""
     counts = audit.counts[split]
-    if audit.layout and audit.layout.variant != "plus":  # CheXpert Plus counts otherwise: no totals by split are known
+    if audit.layout and audit.layout.origin == "CheXpert" and audit.layout.variant != "plus":  # no totals known
         whole = consistency.is_whole(counts, split)
         yield from consistency.compare_published(counts, split)
         counts["published"] = PUBLISHED[split] if whole else None
     yield from consistency.find_contradictions(frame)
     if split == "train":
-        yield from consistency.find_scarce_labels(frame)
+        absent = audit.layout.absent if audit.layout else ()
+        yield from (defect for defect in consistency.find_scarce_labels(frame) if defect.where not in absent)

@@ -1,6 +1,6 @@
 """What the loss sees of each view, fixed or sampled anew in each epoch."""
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -50,3 +50,17 @@ class Targets(NamedTuple):
     C columns: whether the finding is there was not said."""
     random_targets: RandomTargets | None = None
     """Targets that each epoch samples anew."""
+
+
+def mask_absent(targets: Targets, absent: Container[str], observations: Sequence[str], third: Sequence[int]) -> Targets:
+    """Mask the observations that a data set does not label, whatever the policy makes of blanks.
+
+    Args:
+        targets: of N views for C observations, U of them with a class for "uncertain".
+        absent: names of the observations without a label.
+        observations: names of the C columns.
+        third: the U columns among them.
+    """
+    known = np.array([name not in absent for name in observations], dtype=bool)
+    columns = np.concatenate([known, known[list(third)]])[: targets.mask.shape[1]]
+    return targets._replace(mask=targets.mask & columns)

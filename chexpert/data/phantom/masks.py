@@ -23,10 +23,11 @@ def encode_masks(painting: Painting) -> Masks:
             continue  # another consolidation
         joined = join_masks(masks, findings_of(name))
         if joined is not None:
-            listed[CHEXLOCALIZE.get(name, name)] = _encode(joined)
+            listed[CHEXLOCALIZE.get(name, name)] = encode_mask(joined)
     return listed
 
 
-def _encode(mask: NDArray[np.bool_]) -> dict[str, object]:
+def encode_mask(mask: NDArray[np.bool_]) -> dict[str, object]:
+    """Return a mask (H, W) as COCO's run lengths, ready for JSON."""
     encoded = rle.encode(np.asfortranarray(mask, np.uint8))
     return {"size": [int(side) for side in encoded["size"]], "counts": encoded["counts"].decode("ascii")}

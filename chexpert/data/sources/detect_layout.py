@@ -1,21 +1,23 @@
-"""In which form CheXpert lies under a root."""
+"""In which form CheXpert, or which external data set, lies under a root."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from chexpert.data.sources import chexpert_plus as plus
+from chexpert.data.sources.external import SETS, detect_external
 from chexpert.data.sources.frame import SPLITS
 from chexpert.data.sources.image_files import ENDINGS
 from chexpert.data.sources.layout import FLAT, LABELERS, NESTED, TABLES, Layout
 from chexpert.errors import UserError
 
-VARIANTS = ("auto", "small", "full", "plus")
+VARIANTS = ("auto", "small", "full", "plus", "chexpert_512", *SETS)
 NAMED: dict[str, str | None] = {
     "CheXpert-v1.0-small": "small",
     "chexpert/v1.0-small": "small",  # as ooodmt/MLMIP renames them
     "CheXpert-v1.0": "full",
     "chexpert/v1.0": "full",
+    "CheXpert-v1.0-512": "chexpert_512",  # huggingface.co/datasets/StanfordAIMI/CheXpert-v1.0-512
     "CheXpert": None,  # of the valid and test sets, as they come with CheXlocalize
 }
 """Folders under the root, and the variant that each holds; None where only its tables show it."""
@@ -37,7 +39,7 @@ def find_layout(root: str | Path, variant: str = "auto", where: str = "data.root
 
     Args:
         root: the folder that contains CheXpert-v1.0[-small], or that one itself.
-        variant: ``small``, ``full`` or ``plus`` where both lie there, or ``auto``.
+        variant: ``small``, ``full`` or ``plus`` where both lie there, an external data set, or ``auto``.
         where: the key that gave the root, for messages; "" where a command names it.
 
     Raises:
@@ -68,6 +70,8 @@ def find_layout(root: str | Path, variant: str = "auto", where: str = "data.root
         raise UserError(
             f"several copies of CheXpert: {names}", code="ambiguous-dataset", where=place or str(root), hint=hint
         )
+    if variant in SETS:
+        raise _miss_external(variant, place)
     kind = "" if variant == "auto" else f"{variant} "
     listed = f"; found: {names}" if found else ""
     hint = f"give {CONTAINS}" + f": {where}=..." * bool(where)
@@ -75,6 +79,12 @@ def find_layout(root: str | Path, variant: str = "auto", where: str = "data.root
     if disguised := _find_disguised(root):
         hint = f"{disguised} is no CSV file: unpack or save it as {disguised.name.partition('.')[0]}.csv"
     raise UserError(f"there is no {kind}CheXpert in {root}{listed}", code="missing-dataset", where=place, hint=hint)
+
+
+def _miss_external(variant: str, place: str) -> UserError:
+    """The error of an external data set that is not there."""
+    message, hint = f"there is no {SETS[variant].name}", f"give the folder that holds {SETS[variant].expected}"
+    return UserError(message, code="missing-dataset", where=place, hint=hint)
 
 
 def _detect_named(root: Path) -> Iterator[Layout]:
@@ -146,6 +156,7 @@ DETECTORS: tuple[Callable[[Path], Iterator[Layout]], ...] = (
     _detect_named,
     _detect_batches,
     _detect_plus,
+    detect_external,
     _detect_root,
 )
 
@@ -157,7 +168,8 @@ def _open_folder(folder: Path, name: str, variant: str | None) -> Iterator[Layou
         return
     nested = next(folder.glob("*/patient*/study*/view*.*"), None)  # a stray file makes no flat copy of a nested one
     flat = None if nested else _find_flat(folder)
-    places = dict.fromkeys(SPLITS, flat or NESTED)
+    inner = "images/" if any((folder / "images" / split).is_dir() for split in SPLITS) else ""
+    places = dict.fromkeys(SPLITS, flat or inner + NESTED)
     if not (folder / "valid").is_dir() and (folder / "val").is_dir():
         places["valid"] = NESTED.replace("{split}", "val")
     variant = variant or ("small" if _is_small(tables) or SMALL.match(folder.name) else "full")

@@ -1,6 +1,6 @@
 """One copy of CheXpert on disk: where its tables are, whose labels they hold, and where the image of a view is."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from chexpert.console import NOTE, log
 from chexpert.data.sources import chexpert_plus as plus
 from chexpert.data.sources.frame import VIEW, read_frame, read_studies
 from chexpert.data.sources.image_files import ENDINGS, choose, find_images
@@ -51,6 +52,21 @@ class Layout:
     places: Mapping[str, str]
     labelers: Mapping[str, Path] = field(default_factory=dict)
     batches: Mapping[int, str] = field(default_factory=dict)
+
+    @property
+    def origin(self) -> str:
+        """Return whose patients these are, whatever the copy."""
+        return "CheXpert"
+
+    @property
+    def absent(self) -> tuple[str, ...]:
+        """Return the observations without a label in this data set; CheXpert labels all."""
+        return ()
+
+    @property
+    def from_reports(self) -> bool:
+        """Return whether labels of evaluated splits are read from reports; CheXpert's are by radiologists."""
+        return False
 
     def read(self, split: str, labeler: str | None = None) -> pd.DataFrame:
         """Read the frame of a split, as :func:`chexpert.data.sources.frame.read_frame` gives it.
@@ -179,6 +195,26 @@ class Layout:
                 "path": f"CheXpert-v1.0/{key}.jpg", "key": key, "split": "test", "patient": patient, "study": study,
                 "view": view, "projection": kind, "sex": "", "age": np.nan,
             }  # fmt: skip
+
+
+def note_absent(layouts: Mapping[str, Layout], observations: Sequence[str]) -> None:
+    """Log which of these observations a data set does not label: they are masked, and never count as negative.
+
+    Args:
+        layouts: the copy of each split.
+        observations: that a run learns.
+
+    Raises:
+        UserError: it labels none of them.
+    """
+    for layout in {layout.name: layout for layout in layouts.values()}.values():
+        absent = [name for name in observations if name in layout.absent]
+        if len(absent) == len(observations):
+            message = f"{layout.name} labels none of {', '.join(observations)}"
+            hint = "choose others (observations=all), or another data set"
+            raise UserError(message, code="missing-labels", where=str(layout.folder), hint=hint)
+        if absent:
+            log.log(NOTE, f"{layout.name} does not label, so masked and not evaluated: {', '.join(absent)}")
 
 
 def _relabel(frame: pd.DataFrame, table: Path, labels: Path) -> pd.DataFrame:

@@ -24,12 +24,35 @@ def describe_audit(content: Mapping[str, Any]) -> str:
     lines = [f"{layout['name']} in {layout['folder']}" if layout else "several copies of CheXpert were found", ""]
     if layout and layout.get("synthetic"):
         lines.insert(1, NOTE)
+    lines += _describe_external((layout or {}).get("external", {}))
     if splits:
         lines += [*_align(_compare_sizes(splits)), ""]
     for name, counts in splits.items():
         lines += [*_describe_split(name, counts), ""]
     text = "\n".join([*lines, *_describe_defects(content["defects"]), _summarize(content["defects"])])
     return text.encode("utf-8", "backslashreplace").decode()  # names of files may hold bytes that no terminal takes
+
+
+def _describe_external(external: Mapping[str, Any]) -> Iterator[str]:
+    """The data set's own labels and sizes, beside the published ones, and what has no counterpart."""
+    if not external:
+        return
+    counts, published = external["counts"], external["published"] or {}
+    rows = [["", "found", *(["published"] if published else [])]]
+    flat = {key: counts[key] for key in ("images", "studies", "patients")}
+    known = {key: published.get(key) for key in flat}
+    for part in ("splits", "views", "sex", "labels"):
+        flat |= {f"{part}: {key}": count for key, count in counts[part].items()}
+        known |= {f"{part}: {key}": count for key, count in published.get(part, {}).items()}
+    for key, count in flat.items():
+        shown = known.get(key)
+        rows.append([f"  {key}", _spell(count), *(["" if shown is None else _spell(shown)] if published else [])])
+    yield from _align(rows)
+    if boxes := external.get("boxes"):
+        yield f"  boxes: {boxes['boxes']:,} on {boxes['images']:,} images"
+    yield f"  labels without a counterpart: {', '.join(external['without_counterpart']) or 'none'}"
+    yield f"  observations without a label: {', '.join(external['not_labeled']) or 'none'}"
+    yield ""
 
 
 def _compare_sizes(splits: Mapping[str, Any]) -> Iterator[list[str]]:
