@@ -41,7 +41,6 @@ COMMANDS = {
     "reproduce": "check a run against the published metric of a recipe",
     "recalibrate": "fit calibration and thresholds anew on a few expert labels",
     "serve": "show a trained model in a browser, for single images",
-    "report": "write report.html of a run again",
     "report": "write report.html and MODEL_CARD.md of a run again",
     "push": "put the model of a run on the Hugging Face Hub",
     "weights": "list public weights for backbones, and convert a file of weights",
