@@ -10,6 +10,12 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from chexpert.checkpoints import Loaded
 
 PROJECT = Path(__file__).parents[2]
 KINDS = {
@@ -73,7 +79,7 @@ def measure(settings: list[str], size: int, kind: str) -> tuple[object, float, f
         return opset, path.stat().st_size / 1e6, float(np.abs(found - expected).max()), seconds
 
 
-def make_model(settings: list[str], size: int) -> object:
+def make_model(settings: list[str], size: int) -> "Loaded":
     """Return a model with random weights and a calibration, as if it were read from a run."""
     import torch
     from hydra import compose, initialize_config_dir
@@ -104,7 +110,7 @@ def make_model(settings: list[str], size: int) -> object:
     return Loaded(model.eval(), preprocessing, names, config, True, {"calibration": calibration})
 
 
-def predict(loaded: object, images: list) -> object:
+def predict(loaded: "Loaded", images: list) -> "np.ndarray":
     """Return calibrated probabilities (N, C) by the project's own resizing and calibration."""
     import torch
 
