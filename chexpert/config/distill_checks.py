@@ -23,7 +23,7 @@ def find_distill_errors(cfg: Mapping[str, Any]) -> Iterator[UserError]:
         yield UserError(message, code="conflict", where="distill, labels.uncertain", hint=hint)
     if needs_hard_labels(loss):
         name = str(loss.get("_target_")).rpartition(".")[2]
-        message = f"{name} needs hard labels: it is not least where the network repeats its teacher"
+        message = f"{name} needs hard labels: its minimum is not at the teacher's probability"
         yield UserError(message, code="conflict", where="distill, loss", hint="loss=bce; or distill=null")
     if cfg["trainer"].get("max_epochs") == 0:
         message, hint = "nobody is taught where nothing is trained", "trainer.max_epochs=1 or more; or distill=null"
