@@ -24,7 +24,7 @@ LIBRARIES = ("starlette", "uvicorn")
 def add_arguments(parser: ArgumentParser) -> None:
     """Add the arguments to a parser."""
     add = parser.add_argument
-    add("run", type=Path, metavar="RUN", help="a run folder, or a checkpoint")
+    add("run", type=Path, metavar="RUN", help="a run folder, a checkpoint, or hf:OWNER/NAME@COMMIT")
     add("--port", type=int, default=PORT, metavar="N", help=f"of 127.0.0.1; 0: any that is free ({PORT})")
     add("--gate", choices=GATES, default="flag", help="images that the run's gate flags: show why, or no probabilities")
     add("--sets", dest="error_rate", type=float, default=0.1, metavar="RATE", help="error rate of the sets (0.1)")

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import traceback
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,9 @@ EVERY = 0.2
 """Seconds between two lines about the progress of an explanation."""
 Outcome = tuple[int, dict[str, Any]]
 """Status and content of an answer."""
+Work = Coroutine[Any, Any, dict[str, Any]]
+Call = Callable[[Job, bytes], Work]
+"""Work of a job on an image."""
 BUSY = "too many requests at once: try again in a moment"
 
 
@@ -49,7 +52,7 @@ def make_app(model: ServedModel, queue: JobQueue, token: str, port: int) -> ASGI
     routes += [
         Route("/api/run", describe),
         Route("/api/predictions", _Answer(queue, model.predict), methods=["POST"]),
-        Route("/api/neighbors", _Answer(queue, model.compare), methods=["POST"]),
+        Route("/api/neighbors", _Comparison(model, queue), methods=["POST"]),
         Route("/api/explanations", _Explanation(model, queue), methods=["POST"]),
     ]
     app = Starlette(routes=routes, exception_handlers=HANDLERS)
@@ -75,19 +78,41 @@ async def taking_upload(queue: JobQueue, request: Request) -> AsyncIterator[tupl
 
 
 class _Answer:
-    """Answers a request with what a function makes of the image in its body; 202 where that is not yet ready."""
+    """Answers a request with what a function makes of the image in its body. A browser that leaves ends the work."""
 
     def __init__(self, queue: JobQueue, call: Callable[[bytes], dict[str, Any]]) -> None:
         self.queue, self.call = queue, call
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async with taking_upload(self.queue, Request(scope, receive)) as (job, content):
-            found = await self.queue.run(job, lambda job: self.call(content))
-        await JSONResponse(found, 202 if "done" in found else 200)(scope, receive, send)
+            found = await _run_until_left(self.queue.run(job, lambda job: self.call(content)), receive)
+        await JSONResponse(found)(scope, receive, send)
 
 
-class _Explanation:
-    """Explains the image in the body of a request: a line of JSON for the progress now and then, and one at the end.
+async def _run_until_left(work: Work, receive: Receive) -> dict[str, Any]:
+    """Return the result of some work on a request whose body is read.
+
+    Raises:
+        ClientDisconnect: the browser has left.
+    """
+
+    async def watch() -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+
+    working, leaving = asyncio.ensure_future(work), asyncio.ensure_future(watch())
+    try:
+        await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            raise ClientDisconnect
+        return working.result()
+    finally:
+        working.cancel()
+        leaving.cancel()
+
+
+class _Lines:
+    """Answers with lines of JSON: the progress now and then, at last the result or an error.
 
     A browser that leaves ends the work.
     """
@@ -95,16 +120,14 @@ class _Explanation:
     def __init__(self, model: ServedModel, queue: JobQueue) -> None:
         self.model, self.queue = model, queue
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request = Request(scope, receive)
-        method = _choose(request, "method", list(self.model.explainers.by_name))
-        observation = _choose(request, "observation", self.model.names)
+    async def answer(self, request: Request, call: Call, send: Send) -> None:
+        """Answer with what is made of the image in the body of a request."""
         async with taking_upload(self.queue, request) as (job, content):
-            lines = self._work(job, lambda job: self.model.explain(content, method, observation, job))
-            await StreamingResponse(lines, media_type="application/x-ndjson")(scope, receive, send)
+            lines = self._work(job, call, content)
+            await StreamingResponse(lines, media_type="application/x-ndjson")(request.scope, request.receive, send)
 
-    async def _work(self, job: Job, call: Callable[[Job], dict[str, Any]]) -> AsyncIterator[str]:
-        task = asyncio.ensure_future(self.queue.run(job, call))
+    async def _work(self, job: Job, call: Call, content: bytes) -> AsyncIterator[str]:
+        task = asyncio.ensure_future(call(job, content))
         try:
             while not task.done():
                 yield _line({"started": job.started, "progress": job.progress})
@@ -115,12 +138,39 @@ class _Explanation:
             task.cancel()
 
 
+class _Explanation(_Lines):
+    """Explains the image in the body of a request."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive)
+        method = _choose(request, "method", list(self.model.explainers.by_name))
+        observation = _choose(request, "observation", self.model.names)
+
+        async def explain(job: Job, content: bytes) -> dict[str, Any]:
+            return await self.queue.run(job, lambda job: self.model.explain(content, method, observation, job))
+
+        await self.answer(request, explain, send)
+
+
+class _Comparison(_Lines):
+    """Compares the image in the body of a request with training images, whose features the first one computes."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self.answer(Request(scope, receive), self._compare, send)
+
+    async def _compare(self, job: Job, content: bytes) -> dict[str, Any]:
+        image = await self.queue.run(job, lambda _: self.model.read_accepted(content))
+        while "done" in (found := await self.queue.run(job, lambda _: self.model.compare(image))):
+            job.progress = found["done"] / found["total"]  # other requests come in between
+        return found
+
+
 def _get_result(task: asyncio.Future[dict[str, Any]]) -> dict[str, Any]:
     """Return the result of a job, or its error: the status of the answer has been sent before."""
     try:
         return {"result": task.result()}
     except (UserError, JobCancelledError, JobFailedError) as error:
-        return ANSWERS[type(error)](error)[1]
+        return _get_answer(error)[1]
 
 
 def _choose(request: Request, name: str, known: list[str]) -> str:
@@ -144,7 +194,12 @@ def _line(content: dict[str, Any]) -> str:
 
 
 def _describe(error: Any) -> Outcome:
-    return 422, {"error": error.message, "code": error.code}
+    """Return message, place and hint of an error; a place or hint that holds a path stays in the terminal."""
+    parts = {"where": error.where, "hint": error.hint}
+    shown = {key: text for key, text in parts.items() if text and not set(text) & set("/\\")}
+    if len(shown) < sum(map(bool, parts.values())):
+        log.warning(str(error))
+    return 422, {"error": error.message, "code": error.code} | shown
 
 
 def _log_failure(error: Any) -> Outcome:
@@ -166,8 +221,13 @@ ANSWERS: dict[type[Exception], Callable[[Any], Outcome]] = {
 """Status and content of the answer to each kind of error."""
 
 
+def _get_answer(error: Exception) -> Outcome:
+    """Return the answer to an error, also to one of a derived class."""
+    return next(ANSWERS[kind] for kind in type(error).__mro__ if kind in ANSWERS)(error)
+
+
 async def _answer_error(request: Request, error: Exception) -> Response:
-    status, content = ANSWERS[type(error)](error)
+    status, content = _get_answer(error)
     return JSONResponse(content, status, {"Retry-After": "1"} if status == 429 else None)
 
 

@@ -119,12 +119,13 @@ class JobQueue:
             JobCancelledError: the job was cancelled.
             JobFailedError: the function raised anything else.
         """
+        waiting = [call]
 
         def begin() -> Result:
             job.check()
             job.started = True
             try:
-                return call(job)
+                return waiting[0](job)
             except (UserError, JobCancelledError):
                 raise
             except Exception as error:
@@ -134,7 +135,10 @@ class JobQueue:
             work = self._worker.submit(begin)
         except RuntimeError as error:  # the queue is closed
             raise JobCancelledError from error
-        return await asyncio.wrap_future(work)
+        try:
+            return await asyncio.wrap_future(work)
+        finally:
+            waiting.clear()  # the thread's list holds a cancelled job until its turn, but not the image in its call
 
     def close(self) -> None:
         """Cancel all jobs, and wait until the thread has ended."""

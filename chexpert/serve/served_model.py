@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from chexpert.checkpoints import load, read_metadata
+from chexpert.checkpoints import get_local_path, load, read_metadata
 from chexpert.data import read_gray
 from chexpert.errors import UserError
 from chexpert.evaluation import PredictionSets
@@ -25,6 +25,7 @@ from chexpert.observations import COMPETITION
 from chexpert.report.html.render import NOT_A_DEVICE
 from chexpert.report.names import name_folder
 from chexpert.runs import files as run_files
+from chexpert.runs.read import read_mapping_or_empty
 from chexpert.runs.synthetic import TRAINED
 from chexpert.serve.explanations import ServedExplainers
 from chexpert.serve.job_queue import Job
@@ -35,6 +36,8 @@ from chexpert.serve.upload import MOST_BYTES
 LEVEL, VIEWS = "image", "max"
 NOT_FITTED = ("missing-calibration", "other-calibration", "other-observations", "too-few")
 """Codes of what a run need not have: a calibration, thresholds, prediction sets."""
+UNREADABLE = ("unreadable-image", "image-size")
+"""Codes of a file that is no image to the model."""
 
 GATE = "Gate: nothing speaks against this being a frontal radiograph like the training images."
 
@@ -43,7 +46,7 @@ class ServedModel:
     """The best weights of a run, loaded once.
 
     Args:
-        run: run folder, or file of a checkpoint.
+        run: run folder, file of a checkpoint, or ``hf:OWNER/NAME@REVISION`` of the Hugging Face Hub.
         gate: ``flag``, ``refuse`` or ``off``, as ``chexpert predict`` has it.
         error_rate: of the prediction sets, between 0 and .5.
 
@@ -52,7 +55,9 @@ class ServedModel:
     """
 
     def __init__(self, run: Path, gate: str = "flag", error_rate: float = 0.1) -> None:
+        given, run = run, get_local_path(run)  # once: the gate stands beside the weights
         self.run, self.error_rate = run, error_rate
+        self.title = str(given) if given != run else name_folder(run) if run.is_dir() else run.name
         self.loaded = load(run)
         self.model = prepare(self.loaded)
         self.gating = open_gating(run, self.loaded, gate)
@@ -61,13 +66,14 @@ class ServedModel:
         self.thresholds: dict[str, Any] = self._get_fitted(lambda: self.loaded.thresholds.get(LEVEL)) or {}
         self.missing_sets = ""
         self.sets = self._open_sets()
+        self.not_labeled = read_not_labeled(run)
         self.explainers = ServedExplainers(self.loaded)
         self.neighbors = TrainingNeighbors(run, self.loaded)
 
     def describe(self) -> dict[str, Any]:
         """Return what the page shows before there is an image."""
         return {
-            "run": name_folder(self.run) if self.run.is_dir() else self.run.name,
+            "run": self.title,
             "synthetic": f"The model was {TRAINED}." if self.loaded.synthetic else "",
             "lines": self._list_lines(),
             "limit_mb": MOST_BYTES // 2**20,
@@ -101,26 +107,45 @@ class ServedModel:
             UserError: it cannot be read, or is refused by the gate.
             JobCancelledError: the job was cancelled.
         """
-        image, notes = self.read(content)
-        if self.gating.refuses and (flags := self._pass(image, notes)[0]):
-            raise UserError(f"the gate refuses this image: {flags}", code="input-kind", where="the image")
+        image = self.read_accepted(content)
         gray = read_gray(content)
         view = View("image", torch.from_numpy(image)[None], gray, self.loaded.preprocessing.matrix(*gray.shape))
         return self.explainers.explain(view, method, observation, job)
 
-    def compare(self, content: bytes) -> dict[str, Any]:
+    def compare(self, image: np.ndarray) -> dict[str, Any]:
         """Compare an image with training images; as long as not all of them are read, read a batch of them instead.
 
+        Args:
+            image: (H, W) uint8, as :meth:`read_accepted` returns it.
+
         Raises:
-            UserError: it cannot be read, or there are no training images.
+            UserError: there are no training images.
         """
         if not self.neighbors.is_ready:
             self.neighbors.read_batch()
-        return self.neighbors.compare(self.read(content)[0]) if self.neighbors.is_ready else self.neighbors.progress
+        return self.neighbors.compare(image) if self.neighbors.is_ready else self.neighbors.progress
 
     def read(self, content: bytes) -> tuple[np.ndarray, Sequence[str]]:
         """Return an image as the model sees it, (H, W) uint8, and what speaks against its being a radiograph."""
-        return self.gating.choose_reader(self.loaded.preprocessing).read_noted(content)
+        try:
+            return self.gating.choose_reader(self.loaded.preprocessing).read_noted(content)
+        except UserError as error:
+            if error.code not in UNREADABLE:
+                raise
+            hint = "give another image: PNG, JPEG or DICOM"  # the reader's is for the images of a data set
+            raise UserError(error.message, code=error.code, where=error.where, hint=hint) from error
+
+    def read_accepted(self, content: bytes) -> np.ndarray:
+        """Return an image as the model sees it, (H, W) uint8.
+
+        Raises:
+            UserError: it cannot be read, or is refused by the gate.
+        """
+        image, notes = self.read(content)
+        if self.gating.refuses and (flags := self._pass(image, notes)[0]):
+            hint = "--gate flag shows why beside its results"
+            raise UserError(f"the gate refuses this image: {flags}", code="input-kind", where="the image", hint=hint)
+        return image
 
     def _pass(self, image: np.ndarray, notes: Sequence[str]) -> tuple[str, np.ndarray]:
         """Return the reasons to flag an image, and its probabilities (C,), as chexpert.inference.predict has them."""
@@ -153,7 +178,7 @@ class ServedModel:
     def _list_observations(self) -> list[dict[str, Any]]:
         """Return each observation with its thresholds by rule: of raw probabilities, and of calibrated ones."""
         return [
-            {"name": name, "competition": name in COMPETITION, "thresholds": {
+            {"name": name, "competition": name in COMPETITION, "labeled": name not in self.not_labeled, "thresholds": {
                 rule: {"raw": value, "calibrated": self._calibrate(name, value)}
                 for rule, value in self.thresholds.get(name, {}).items() if value is not None}}
             for name in self.order
@@ -199,3 +224,12 @@ class ServedModel:
         if self.thresholds and (warning := warn_of_labels(self.loaded.fitted["thresholds"].get("labels"))):
             lines.append(("note", f"Thresholds: {warning}."))
         return [{"kind": kind, "text": text} for kind, text in lines]
+
+
+def read_not_labeled(run: Path) -> list[str]:
+    """Return the observations without a label in the training data of a run, or of the file of a checkpoint."""
+    found = read_metadata(run).get("not_labeled")
+    if found is None and run.is_dir():
+        splits = read_mapping_or_empty(run / run_files.DATA).get("splits") or {}
+        found = (splits.get("train") or {}).get("not_labeled")
+    return list(found or [])

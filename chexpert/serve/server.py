@@ -14,11 +14,16 @@ import uvicorn
 from chexpert.console import log
 from chexpert.errors import UserError
 from chexpert.serve.app import make_app
+from chexpert.serve.connections import LimitedProtocol
 from chexpert.serve.job_queue import JobQueue
 from chexpert.serve.security import HOST
 from chexpert.serve.served_model import ServedModel
 
 TOKEN_BYTES = 32
+MOST_HEADER_BYTES = 2**14
+"""Of a request; a browser sends about 1,000."""
+KEEP_ALIVE_SECONDS = 5
+"""Until a connection without a further request is closed."""
 
 
 def serve_run(
@@ -28,7 +33,7 @@ def serve_run(
     """Load a run, print the address of its viewer, and answer requests until Ctrl-C.
 
     Args:
-        run: run folder, or file of a checkpoint.
+        run: run folder, file of a checkpoint, or ``hf:OWNER/NAME@REVISION`` of the Hugging Face Hub.
         port: of 127.0.0.1; 0 for any that is free.
         gate: ``flag``, ``refuse`` or ``off``.
         error_rate: of the prediction sets, between 0 and .5.
@@ -48,7 +53,8 @@ def serve_run(
         port = listening.getsockname()[1]
         address = f"http://{HOST}:{port}/{token}/"
         config = uvicorn.Config(
-            make_app(model, queue, token, port), http="h11", ws="none", lifespan="off", loop="asyncio",
+            make_app(model, queue, token, port), http=LimitedProtocol, ws="none", lifespan="off", loop="asyncio",
+            h11_max_incomplete_event_size=MOST_HEADER_BYTES, timeout_keep_alive=KEEP_ALIVE_SECONDS,
             log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=1,
         )  # fmt: skip
         server = _Server(config, queue, lambda: _show(address, show, opened=opened))
@@ -82,6 +88,7 @@ def bind(port: int) -> socket.socket:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((HOST, port))
+        listening.listen()  # two sockets may be bound to one port until one of them listens
     except OSError as error:
         listening.close()
         message = f"port {port} is in use" if error.errno == errno.EADDRINUSE else f"port {port}: {error.strerror}"

@@ -246,6 +246,35 @@ def test_hostile_names_run_nothing(opened, address, images):
     assert opened.current_url == address
 
 
+def test_same_file_can_be_chosen_again(opened, images):
+    show(opened, images[0])
+    opened.execute_script(
+        "const file = document.getElementById('file');"
+        "file.addEventListener('click', (event) => event.preventDefault(), {once: true}); file.click()"
+    )
+    assert find(opened, "#file").get_attribute("value") == ""
+    show(opened, images[0])
+    assert find(opened, "#error").text == ""
+
+
+def test_observation_without_a_training_label_is_marked(browser, address, model, images):
+    described = model.describe()
+    for one in described["observations"]:
+        one["labeled"] = one["name"] != "Fracture"
+    script = (
+        "const ask = window.fetch; window.fetch = (path, options) => path === 'api/run'"
+        f" ? Promise.resolve(new Response({json.dumps(json.dumps(described))})) : ask(path, options)"
+    )
+    added = browser.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": script})
+    try:
+        open_page(browser, address)
+        show(browser, images[0])
+        marked = [one.text for one in browser.find_elements("css selector", "#rows tr:has(.unlabeled) th")]
+        assert marked == ["Fracture\nnot trained on (no labels in the training data)"]
+    finally:
+        browser.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", added)
+
+
 @pytest.mark.filterwarnings("ignore")  # of pydicom, on such a modality
 @pytest.mark.parametrize("text", [f"<img src=x onerror={RUN}>", f"</p><script>{RUN}</script>"])
 def test_text_in_a_file_runs_nothing(opened, tmp_path, text):

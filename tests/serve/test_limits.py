@@ -1,8 +1,11 @@
 """Many requests, large ones and hostile files: each gets one answer, and the work stays bounded."""
 
 import asyncio
+import gc
 import io
+import json
 import threading
+import weakref
 from unittest import mock
 
 import httpx
@@ -11,7 +14,9 @@ import pytest
 from data.test_mutated_images import KINDS, mutate
 from helpers.dicom import make_dicom
 from PIL import Image
+from serve.conftest import PORT, TOKEN
 
+from chexpert.errors import UserError
 from chexpert.peak_memory import read_process_peak, reset_process_peak
 from chexpert.serve import upload
 from chexpert.serve.job_queue import MOST_JOBS, JobQueue, QueueFullError
@@ -68,8 +73,89 @@ def test_slow_upload_gives_its_place_back(client):
 def test_what_is_no_image_is_one_message(client, content):
     found = client.ask("/api/predictions", content)
     assert found.status_code == (422 if content else 400)
-    assert set(found.json()) == {"error", "code"}
+    assert {"error", "code"} <= set(found.json())
     assert "\n" not in found.json()["error"]
+    if content:
+        assert (found.json()["where"], found.json()["hint"]) == ("the image", "give another image: PNG, JPEG or DICOM")
+
+
+class OwnError(UserError):
+    """Of a library's own."""
+
+
+@pytest.mark.parametrize(("where", "hint", "shown"), [
+    ("the data", "restore them", {"where": "the data", "hint": "restore them"}),
+    ("/secret/patient00001", "restore it", {"hint": "restore it"}),
+    (r"C:\secret", "see /secret", {}),
+])  # fmt: skip
+def test_error_is_shown_with_place_and_hint_but_no_path(client, model, images, where, hint, shown):
+    error = OwnError("not there", code="missing-folder", where=where, hint=hint)
+    for path in ("/api/predictions", "/api/neighbors", "/api/explanations?method=gradcam&observation=Edema"):
+        with mock.patch.object(model, "read", side_effect=error):
+            found = client.ask(path, images[0].read_bytes())
+        assert json.loads(found.text.splitlines()[-1]) == {"error": "not there", "code": "missing-folder"} | shown
+
+
+@pytest.mark.parametrize("path", ["/api/predictions", "/api/neighbors"])
+def test_browser_that_leaves_gives_its_place_back(client, queue, model, images, path):
+    held, called = threading.Event(), []
+
+    async def go():
+        with queue.reserve() as first:
+            holding = asyncio.ensure_future(queue.run(first, lambda job: held.wait(30)))
+            parts = [{"type": "http.request", "body": images[0].read_bytes(), "more_body": False}]
+            left = asyncio.Event()
+
+            async def receive():
+                if parts:
+                    return parts.pop()
+                await left.wait()
+                return {"type": "http.disconnect"}
+
+            async def send(message):
+                pass
+
+            scope = {"type": "http", "method": "POST", "path": f"/{TOKEN}{path}", "query_string": b"", "root_path": "",
+                     "headers": [(b"host", f"127.0.0.1:{PORT}".encode())], "asgi": {"spec_version": "2.3"}}  # fmt: skip
+            request = asyncio.ensure_future(client.app(scope, receive, send))
+            await asyncio.sleep(0.2)
+            before = len(queue._jobs)
+            left.set()
+            await asyncio.wait_for(request, 5)
+            counts = before, len(queue._jobs)
+            held.set()
+            await holding
+            return counts
+
+    with mock.patch.object(model, "read", side_effect=called.append):
+        assert asyncio.run(go()) == (2, 1)
+    queue.close()
+    assert called == []
+
+
+def test_cancelled_job_does_not_hold_its_image_until_its_turn(queue):
+    class Content:
+        pass
+
+    async def go():
+        held = threading.Event()
+        with queue.reserve() as first, queue.reserve() as second:
+            holding = asyncio.ensure_future(queue.run(first, lambda job: held.wait(30)))
+            content = Content()
+            seen = weakref.ref(content)
+            waiting = asyncio.ensure_future(queue.run(second, lambda job, content=content: content))
+            del content
+            await asyncio.sleep(0.05)
+            waiting.cancel()
+            await asyncio.wait({waiting})
+            del waiting
+            gc.collect()
+            found = seen()
+            held.set()
+            await holding
+            return found
+
+    assert asyncio.run(go()) is None
 
 
 def test_image_of_too_many_pixels_is_refused(client):

@@ -1,16 +1,23 @@
 """The nearest training images: by a slow reference, called by hashes, without a path and without pixels of patients."""
 
 import dataclasses
+import io
+import json
 import re
+from unittest import mock
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
+from serve.conftest import PORT, TOKEN, Client
 
-from chexpert.data import Preprocessing
+from chexpert.data import Preprocessing, read_gray
 from chexpert.errors import UserError
 from chexpert.models.pooled_features import pool_batch
 from chexpert.runs.anonymize import hash_name, read_salt
+from chexpert.serve.app import make_app
+from chexpert.serve.served_model import ServedModel
 from chexpert.serve.training_neighbors import TrainingNeighbors
 
 
@@ -57,13 +64,26 @@ def test_no_path_and_no_pixels_of_patients_are_shown(run, model, images):
     assert "no pixels are shown" in found.describe()
 
 
-def test_first_requests_answer_how_many_are_read(client, images):
-    content = images[0].read_bytes()
-    first = client.ask("/api/neighbors", content)
-    while first.status_code == 202:
-        assert 0 < first.json()["done"] < first.json()["total"]
-        first = client.ask("/api/neighbors", content)
-    assert (first.status_code, len(first.json()["neighbors"])) == (200, 5)
+def test_one_request_reports_its_progress_and_ends_in_the_nearest(client, images):
+    found = client.ask("/api/neighbors", images[0].read_bytes())
+    *progress, last = [json.loads(line) for line in found.text.splitlines()]
+    assert all(0 <= line["progress"] < 1 for line in progress)
+    assert len(last["result"]["neighbors"]) == 5
+
+
+def test_image_is_checked_before_training_images_are_read(client, model):
+    with mock.patch.object(model, "compare") as compare:
+        found = client.ask("/api/neighbors", b"no image")
+    assert json.loads(found.text.splitlines()[-1])["code"] == "unreadable-image"
+    assert not compare.called
+
+
+def test_image_that_the_gate_refuses_is_not_compared(run, queue, images):
+    file = io.BytesIO()
+    Image.fromarray(255 - read_gray(images[0])).rotate(90, expand=True).save(file, "PNG")
+    client = Client(make_app(ServedModel(run, gate="refuse"), queue, TOKEN, PORT))
+    found = client.ask("/api/neighbors", file.getvalue())
+    assert json.loads(found.text.splitlines()[-1])["code"] == "input-kind"
 
 
 def test_run_whose_data_are_gone_has_one_message(run, model):

@@ -2,7 +2,10 @@
 
 import csv
 import io
+import json
+import shutil
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -10,12 +13,14 @@ from helpers.dicom import make_dicom
 from helpers.errors import raises
 from PIL import Image
 
+from chexpert.checkpoints.export import export
 from chexpert.data import read_gray
 from chexpert.inference.predict import predict
 from chexpert.observations import COMPETITION
 from chexpert.report.html.overlay import to_address
 from chexpert.runs import files as run_files
-from chexpert.serve.served_model import ServedModel
+from chexpert.serve import served_model
+from chexpert.serve.served_model import ServedModel, read_not_labeled
 
 
 def read_table(run: Path, image: Path, output: Path, model: ServedModel, **options) -> dict[str, str]:
@@ -100,8 +105,6 @@ def test_run_is_described(client, model):
 
 
 def test_run_without_what_is_fitted_is_served_raw(run, images, tmp_path):
-    import shutil
-
     bare = tmp_path / "bare"
     shutil.copytree(run, bare)
     for name in (run_files.CALIBRATION, run_files.THRESHOLDS, run_files.PREDICTION_SETS, run_files.GATE):
@@ -113,3 +116,29 @@ def test_run_without_what_is_fitted_is_served_raw(run, images, tmp_path):
     assert all(row["calibrated"] is None and row["set"] is None for row in found["rows"])
     with raises("missing-file", "--gate refuse"):
         ServedModel(bare, gate="refuse")
+
+
+def test_gate_of_a_repository_is_that_beside_its_weights(run, tmp_path):
+    export(run)
+    shutil.copytree(run / "checkpoints", tmp_path / "cache", ignore=lambda _, names: [n for n in names if ".ckpt" in n])
+    shutil.copy(run / run_files.GATE, tmp_path / "cache")
+    weights = tmp_path / "cache/best.safetensors"
+    with mock.patch.object(served_model, "get_local_path", return_value=weights) as fetched:
+        model = ServedModel(Path("hf:me/model@main"), gate="refuse")
+    assert fetched.call_args_list == [mock.call(Path("hf:me/model@main"))]
+    assert model.gating.refuses
+    assert (model.describe()["run"], model.describe()["gate"]) == ("hf:me/model@main", "on")
+
+
+def test_observations_without_a_training_label_are_marked(run, tmp_path):
+    own = Path(shutil.copytree(run, tmp_path / "own"))
+    assert read_not_labeled(own) == []
+    data = json.loads((own / run_files.DATA).read_text())
+    data["splits"]["train"]["not_labeled"] = ["Fracture"]
+    (own / run_files.DATA).write_text(json.dumps(data))
+    assert read_not_labeled(own) == ["Fracture"]
+    marked = {one["name"]: one["labeled"] for one in ServedModel(own).describe()["observations"]}
+    assert [name for name, labeled in marked.items() if not labeled] == ["Fracture"]
+    path = export(own).with_suffix(".json")
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"not_labeled": ["Edema"]}))
+    assert read_not_labeled(path.with_suffix(".safetensors")) == ["Edema"]

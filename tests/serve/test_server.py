@@ -36,6 +36,11 @@ def test_port_in_use_is_one_message():
             bind(other.getsockname()[1])
 
 
+def test_port_of_another_viewer_that_still_loads_is_one_message():
+    with bind(0) as first, raises("port", "--port"):
+        bind(first.getsockname()[1])
+
+
 def test_server_listens_on_this_machine_alone():
     with bind(0) as listening:
         assert listening.getsockname()[0] == "127.0.0.1"

@@ -38,6 +38,13 @@
     return /[.!?]$/.test(whole) ? whole : `${whole}.`;
   }
 
+  function makeError(content) {
+    const parts = [sentence(content.error)];
+    if (content.where) parts.push(`Where: ${sentence(content.where)}`);
+    if (content.hint) parts.push(`Hint: ${sentence(content.hint)}`);
+    return new Error(parts.join(" "));
+  }
+
   // The answer of the server as a Response; a refused request is an error with one sentence.
   async function ask(path, options) {
     let response;
@@ -47,9 +54,9 @@
       throw error.name === "AbortError" ? error : new Error(GONE);
     }
     if (response.ok) return response;
-    let text = "";
-    try { text = (await response.json()).error; } catch { /* no JSON, as of a wrong token */ }
-    throw new Error(sentence(text || `the server refuses this (${response.status})`));
+    let content = {};
+    try { content = await response.json(); } catch { /* no JSON, as of a wrong token */ }
+    throw makeError(content.error ? content : { error: `the server refuses this (${response.status})` });
   }
 
   function send(path, body, signal) {
@@ -194,6 +201,7 @@
     const title = make("th");
     title.scope = "row";
     title.append(makeChoice(row.observation, chosen));
+    if (!observation.labeled) title.append(make("small", "not trained on (no labels in the training data)", "unlabeled"));
     line.append(title, makeValue(row, observation), makeDecision(row, observation), make("td", row.set || "\u2013", "set"));
     return line;
   }
@@ -303,7 +311,7 @@
       text = lines.pop();
       for (const line of lines) {
         const content = JSON.parse(line);
-        if (content.error) throw new Error(sentence(content.error));
+        if (content.error) throw makeError(content);
         if (content.result) return content.result;
         if (content.progress) onProgress(content.progress);
       }
@@ -339,14 +347,13 @@
     get("neighbors").replaceChildren();
     get("similar-text").textContent = "Comparing \u2026";
     try {
-      for (;;) {
-        const found = await (await send("api/neighbors", file, controller.signal)).json();
-        if (comparing !== controller) return;
-        if (found.neighbors) { showNeighbors(found); break; }
-        get("similar-text").textContent = `Reading training images for the first time: ${found.done} of ${found.total} \u2026`;
-      }
+      const response = await send("api/neighbors", file, controller.signal);
+      const found = await readLines(response, (progress) => {
+        if (comparing === controller) get("similar-text").textContent = `Reading training images for the first time: ${percent(progress)} \u2026`;
+      });
+      if (comparing === controller) showNeighbors(found);
     } catch (error) {
-      if (!isAbort(error) && comparing === controller) get("similar-text").textContent = error.message;
+      if (!isAbort(error) && comparing === controller) get("similar-text").textContent = clean(error.message);
     } finally {
       if (comparing === controller) comparing = null;
     }
@@ -374,6 +381,7 @@
   // --- events ---
 
   get("file").addEventListener("change", () => choose(get("file").files));
+  get("file").addEventListener("click", () => { get("file").value = ""; }); // the same file again is a change too
   get("rule").addEventListener("change", () => { if (answer) showRows(); });
   get("raw").addEventListener("change", () => { if (answer) showRows(); });
   get("observation").addEventListener("change", select);
