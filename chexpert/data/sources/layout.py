@@ -68,6 +68,21 @@ class Layout:
         """Return whether labels of evaluated splits are read from reports; CheXpert's are by radiologists."""
         return False
 
+    @property
+    def by_labeler(self) -> bool:
+        """Return whether some labels are by CheXpert's labeler, and so follow its hierarchy and its No Finding."""
+        return True
+
+    @property
+    def restore(self) -> str:
+        """Return the advice for a table that is damaged."""
+        return "restore the table as Stanford gives it"
+
+    @property
+    def image_folders(self) -> list[str]:
+        """Return the names of the folders below the root that hold images, beside those of the splits."""
+        return list(self.batches.values())
+
     def read(self, split: str, labeler: str | None = None) -> pd.DataFrame:
         """Read the frame of a split, as :func:`chexpert.data.sources.frame.read_frame` gives it.
 

@@ -72,6 +72,8 @@ class ExternalSet(ABC):
         split_note: which splits are official, and which are not.
         from_reports: whether labels were read from reports with CheXpert's four states: a blank is then evaluated as
             negative, as that of CheXpert's development split.
+        folders: below the root in which images are looked for, as patterns.
+        tolerance: by how much a count may differ from the published one that is no error.
         published: counts to hold a copy against, see :mod:`chexpert.data.audit.external`.
         labelers: names of other label tables that the data set has.
     """
@@ -83,6 +85,8 @@ class ExternalSet(ABC):
     table: ClassVar[LabelTable]
     split_note: ClassVar[str]
     from_reports: ClassVar[bool] = False
+    folders: ClassVar[tuple[str, ...]]
+    tolerance: ClassVar[int] = 0
     published: ClassVar[Mapping[str, Any]] = {}
     labelers: ClassVar[Mapping[str, str]] = {}
 

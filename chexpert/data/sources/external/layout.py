@@ -43,6 +43,22 @@ class ExternalLayout(Layout):
         """Return whether a blank label of an evaluated split means that a report does not mention the finding."""
         return self.data_set.from_reports
 
+    @property
+    def by_labeler(self) -> bool:
+        """Return whether the labels are by CheXpert's labeler."""
+        return self.data_set.from_reports
+
+    @property
+    def restore(self) -> str:
+        """Return the advice for a table that is damaged."""
+        return f"restore the table as {self.data_set.sources[-1]} gives it"
+
+    @property
+    def image_folders(self) -> list[str]:
+        """Return the names of the folders below the root in which images are looked for."""
+        found = (place.name for name in self.data_set.folders for place in self.folder.glob(name) if place.is_dir())
+        return sorted(set(found))
+
     def read(self, split: str, labeler: str | None = None) -> pd.DataFrame:
         """Read the frame of a split, with the column ``place``; see :meth:`Layout.read`."""
         self.require(split)

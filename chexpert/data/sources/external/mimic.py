@@ -42,6 +42,7 @@ class MimicCxrJpg(ExternalSet):
     table = LABELS
     split_note = "official: train, validate (here valid) and test of mimic-cxr-2.0.0-split.csv"
     from_reports = True
+    folders = ("files",)
     published = {"images": 377_110, "patients": 65_379}
     labelers = {"negbio": "mimic-cxr-2.0.0-negbio.csv"}
 

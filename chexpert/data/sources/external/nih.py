@@ -79,6 +79,7 @@ class NihChestXray14(ExternalSet):
     split_note = (
         "official: train_val_list.txt and test_list.txt; a tenth of the patients of the first is valid, by a hash"
     )
+    folders = ("images", "images_[0-9][0-9][0-9]")
     published = {
         "images": 112_120,
         "patients": 30_805,

@@ -53,6 +53,7 @@ class RsnaPneumonia(ExternalSet):
     )
     table = LABELS
     split_note = "none is official: a tenth of the patients is valid and two tenths are test, by a hash"
+    folders = (FOLDER,)
     published = {
         "images": 26_684,
         "patients": 26_684,
