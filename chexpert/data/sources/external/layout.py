@@ -44,6 +44,26 @@ class ExternalLayout(Layout):
         return self.data_set.from_reports
 
     @property
+    def family(self) -> str:
+        """Return whose images these are: two data sets of one family share images under different names."""
+        return self.data_set.family or self.origin
+
+    @property
+    def expert(self) -> bool:
+        """Return whether radiologists who looked at the images gave the labels."""
+        return self.data_set.expert
+
+    def find_unlabeled(self, frame: pd.DataFrame, observations: Sequence[str]) -> np.ndarray:
+        """Return which labels are not known, (N, C) bool: absent observations, blanks, and studies without a report.
+
+        A blank of labels that were read from a report, in which the finding is not mentioned, is known to be that.
+        """
+        absent = np.array([name in self.absent for name in observations], dtype=bool)
+        blank = frame[list(observations)].isna().to_numpy()
+        unknown = blank & ~frame["reported"].to_numpy()[:, None] if self.from_reports else blank
+        return unknown | absent
+
+    @property
     def by_labeler(self) -> bool:
         """Return whether the labels are by CheXpert's labeler."""
         return self.data_set.from_reports
