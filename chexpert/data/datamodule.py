@@ -14,7 +14,7 @@ from chexpert.data.augmentation import Augmentation, warp
 from chexpert.data.cache import CachePart, DecodedCache, open_cache
 from chexpert.data.dataset import Batch, ViewDataset
 from chexpert.data.features import FORWARD, Encoder, Features, FeatureViews, open_features
-from chexpert.data.labels import LabelPolicy, Targets, hard_labels, mask_absent
+from chexpert.data.labels import LabelPolicy, Targets, hard_labels, mask_unlabeled
 from chexpert.data.labels.corrections import Corrections, locate_corrections
 from chexpert.data.labels.corrections_file import read_corrections
 from chexpert.data.labels.learned_targets import check_origin
@@ -23,9 +23,9 @@ from chexpert.data.preprocessing import Preprocessing
 from chexpert.data.setting_checks import find_wrong_settings
 from chexpert.data.skip_limit import SkipLimit
 from chexpert.data.sources.detect_layout import find_layout
-from chexpert.data.sources.layout import Layout, note_absent
+from chexpert.data.sources.layout import Layout, check_conditional, note_absent
 from chexpert.data.sources.manifest import read_manifest
-from chexpert.data.sources.splits import SplitReader, check_patients
+from chexpert.data.sources.splits import SplitReader, check_families, check_patients
 from chexpert.data.split import check_folds, held_range, hold_out
 from chexpert.data.summary import describe_source, identify, summarize_split, write_labels
 from chexpert.errors import UserError
@@ -194,7 +194,10 @@ class CheXpertDataModule(pl.LightningDataModule):
             self.skipped.update(reader.missing)
             self.skip_limit.start(name, list(frames[name]["path"]), reader.missing, layout.tables[name])
         self.layouts = layouts | {"dev": self.layout}
+        check_families(layouts)
         note_absent(layouts, self.observations)
+        if "train" in layouts and self.labels.conditional:
+            check_conditional(self.layout, self.observations)
         for origin in {layout.origin for layout in layouts.values()}:  # patient00001 of two data sets are two patients
             own = {name: frame for name, frame in frames.items() if layouts[name].origin == origin}
             check_patients(own, self.layout.folder)
@@ -304,9 +307,8 @@ class CheXpertDataModule(pl.LightningDataModule):
         else:  # labels of dev are read from reports, as those of train are
             blank = name == "dev" or self.layouts[name].from_reports
             targets = Targets(*hard_labels(frame, names, blank_is_negative=blank))
-        targets = mask_absent(
-            targets, self.layouts[name].absent, names, self.labels.three_class(names) if train else ()
-        )
+        third = self.labels.three_class(names) if train else ()
+        targets = mask_unlabeled(targets, self.layouts[name].find_unlabeled(frame, names), third)
         return ViewDataset(
             list(frame["path"]),
             list(frame["file"]),

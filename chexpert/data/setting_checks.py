@@ -11,6 +11,7 @@ from chexpert.data.sources.detect_layout import VARIANTS, find_layout
 from chexpert.data.sources.external import SETS
 from chexpert.data.sources.frame import VIEWS
 from chexpert.data.sources.layout import LABELERS, Layout
+from chexpert.data.sources.splits import check_families
 from chexpert.errors import UserError
 from chexpert.image_size import ImageSize
 
@@ -140,7 +141,9 @@ def _find_wrong_copy(root: str | Path, options: Mapping[str, Any]) -> Iterator[U
         yield from _find_lacking(layout, "test")
     elif isinstance(test, str | Path):
         try:
-            yield from _find_lacking(find_layout(test, where="data.test"), "test")
+            other = find_layout(test, where="data.test")
+            yield from _find_lacking(other, "test")
+            check_families({"train": layout, "test": other})
         except UserError as error:
             yield error
         if options.get("manifest") is not None:

@@ -25,7 +25,12 @@ def describe_source(layout: Layout, split: str, labeler: str | None) -> dict[str
     labels = layout.find_labels(split, labeler).name
     synthetic = is_phantom(layout.folder)
     absent = {"not_labeled": list(layout.absent)} if layout.absent else {}
-    return {"layout": layout.name, "folder": str(layout.folder), "labels": labels, "synthetic": synthetic} | absent
+    expert = {} if layout.expert is None else {"labels_by": "radiologists" if layout.expert else "report"}
+    return (
+        {"layout": layout.name, "folder": str(layout.folder), "labels": labels, "synthetic": synthetic}
+        | absent
+        | expert
+    )
 
 
 def summarize_split(frame: pd.DataFrame) -> dict[str, Any]:

@@ -130,8 +130,18 @@ def build_module(
     counts: torch.Tensor | None = None,
     *,
     synthetic: bool = False,
+    origin: str | None = None,
 ) -> MultilabelModule:
-    """Build the Lightning module, with the metadata of its checkpoints; ``counts``: see :func:`build_loss`."""
+    """Build the Lightning module, with the metadata of its checkpoints.
+
+    Args:
+        cfg: of the run.
+        model: to train.
+        preprocessing: of its images.
+        counts: see :func:`build_loss`.
+        synthetic: whether the training images are.
+        origin: the data set of these images, such as ``CheXpert``, whatever copy of it.
+    """
     metadata = {
         "format": FORMAT,
         "config": {key: value for key, value in cfg.items() if key != "logger"},  # a checkpoint is made to be shared
@@ -140,6 +150,7 @@ def build_module(
         "preprocessing": {"size": preprocessing.size.plain, "fit": preprocessing.fit},
         "versions": list_versions(),
         "synthetic": synthetic,
+        "origin": origin,
         "contamination": model.contamination,
     }
     return MultilabelModule(

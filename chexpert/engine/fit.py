@@ -216,7 +216,7 @@ def make_module(cfg: dict[str, Any], model: Model, data: CheXpertDataModule, *, 
         model = synchronize_batch_norm(model)
     train = data.datasets.get("train")
     counts = None if train is None else count_targets(train.targets, train.mask)
-    module = build_module(cfg, model, data.preprocessing, counts, synthetic=data.synthetic)
+    module = build_module(cfg, model, data.preprocessing, counts, synthetic=data.synthetic, origin=data.layout.origin)
     if distributed:
         module.ignore_unused_in_ddp(data.preprocessing.size)
     return module

@@ -43,7 +43,7 @@ def evaluate_run(folder: Path, cfg: Mapping[str, Any]) -> None:
     fitted = fit_calibration(folder, cfg["calibration"], chosen, levels)
     sets = fit_prediction_sets(folder, chosen, levels)
     rules = cfg.get("thresholds", DEFAULT_RULES)
-    kind = get_kind(chosen, metrics[chosen]["labels"]) if chosen else None
+    kind = get_kind(chosen, metrics[chosen]["labels"], metrics[chosen].get("labels_by")) if chosen else None
     if chosen and kind:
         Thresholds.choose(chosen, kind, levels, rules).write(folder / run_files.THRESHOLDS)
     for split in splits:

@@ -97,12 +97,14 @@ def choose_level(labeled: LabeledScores, rules: Sequence[str]) -> dict[str, dict
     return found
 
 
-def get_kind(split: str, file: str) -> str:
-    """Return whose labels a split of a run has, by the name of its table.
+def get_kind(split: str, file: str, labels_by: str | None = None) -> str:
+    """Return whose labels a split of a run has: as its data set says, else by the name of its table of CheXpert.
 
     >>> get_kind("dev", "train.csv"), get_kind("valid", "valid.csv"), get_kind("valid", "impression_fixed.json")
     ('report', 'radiologists', 'report')
     """
+    if labels_by in (RADIOLOGISTS, REPORT):
+        return labels_by
     return RADIOLOGISTS if split != "dev" and file in BY_RADIOLOGISTS else REPORT
 
 

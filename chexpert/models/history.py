@@ -62,8 +62,8 @@ CHEXPERT = ("auto", "small", "full", "plus", "chexpert_512")
 def describe_run(metadata: Mapping[str, Any]) -> History:
     """Return what the weights of an earlier run learned from, by the metadata of its checkpoint.
 
-    A run that is not on synthetic images, nor by its variant on an external data set, trained on CheXpert, whatever it
-    began with.
+    A run that is not on synthetic images, nor by its recorded data set (else its variant) on an external one, trained
+    on CheXpert, whatever it began with.
     """
     sentence = metadata.get("contamination")
     sentence = sentence if isinstance(sentence, str) else ""
@@ -72,8 +72,11 @@ def describe_run(metadata: Mapping[str, Any]) -> History:
     variant: Any = metadata
     for key in ("config", "data", "variant"):
         variant = variant.get(key) if isinstance(variant, Mapping) else None
-    if isinstance(variant, str) and variant not in CHEXPERT:
-        return History(f"an earlier run trained on {variant}, which began with {began}", seen[0] if seen else "unknown")
+    trained_on = metadata.get("origin") or variant
+    if isinstance(trained_on, str) and trained_on not in ("CheXpert", *CHEXPERT):
+        return History(
+            f"an earlier run trained on {trained_on}, which began with {began}", seen[0] if seen else "unknown"
+        )
     if not is_synthetic_metadata(metadata):
         return History(f"an earlier run trained on CheXpert, which began with {began}", "yes")
     return History(f"an earlier run on synthetic images, which began with {began}", seen[0] if seen else "unknown")

@@ -21,7 +21,7 @@ EXTERNAL = re.compile(
     r"|MIMIC-CXR/p[0-9]{2}/p[0-9]{8}/s[0-9]{8}(?:/[0-9a-f]{8}(?:-[0-9a-f]{8}){4}\.jpg)?"
     r"|VinDr-CXR/(?:train|test)/[0-9a-f]{32}\.dicom"
     r"|RSNA-Pneumonia/[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\.dcm"
-    r"|PadChest/patient[0-9]+/study[0-9]+(?:/[0-9_-]+\.png)?"
+    r"|PadChest/patient[0-9]+/study[0-9]+(?:/[0-9A-Za-z_.-]+\.png)?"
 )
 SALT = "ids.salt"
 HASH = re.compile(r"id-[0-9a-f]{12}")

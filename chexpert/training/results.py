@@ -12,6 +12,9 @@ from chexpert.runs import files as run_files
 from chexpert.training.module import MultilabelModule
 from chexpert.training.validation import Validation
 
+KEPT = ("labels", "labels_by", "synthetic")
+"""What metrics.json has of the source of a split."""
+
 
 class ResultsWriter(pl.Callback):
     """Writes metrics.json and predictions/<split>.csv, as the best weights evaluate each split.
@@ -38,7 +41,7 @@ class ResultsWriter(pl.Callback):
         scores = zip(seen.paths, seen.scores.rows()[0].tolist(), strict=True)
         run_files.write_predictions(run_files.predictions(self.run, split), seen.observations, scores)
         data.write_labels(run_files.labels(self.run, split), split, seen.paths)
-        summary = summarize(seen) | {key: data.sources[split][key] for key in ("labels", "synthetic")}
+        summary = summarize(seen) | {key: data.sources[split][key] for key in KEPT if key in data.sources[split]}
         epoch = find_best(trainer).best_epoch
         self.metrics |= {
             split: summary,

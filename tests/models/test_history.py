@@ -69,6 +69,12 @@ RUNS = [
     ({"synthetic": True, "contamination": 3}, "unknown", "weights of unknown origin"),
     ({"contamination": NO, "config": {"data": {"variant": "nih"}}}, "no", "random weights"),
     ({"config": {"data": {"variant": "mimic"}}}, "unknown", "weights of unknown origin"),
+    (
+        {"contamination": NO, "origin": "NIH ChestX-ray14", "config": {"data": {"variant": "auto"}}},
+        "no",
+        "random weights",
+    ),
+    ({"contamination": NO, "origin": "CheXpert", "config": {"data": {"variant": "auto"}}}, "yes", "random weights"),
     ({"contamination": NO, "config": {"data": {"variant": "chexpert_512"}}}, "yes", "random weights"),
 ]
 

@@ -59,7 +59,7 @@ def audit_copy(
     audit.defects += read_tables(audit, audit.layout)
     for split, frame in audit.frames.items():
         audit.defects += check_table(audit, split, frame)
-    audit.defects += consistency.find_shared_patients(audit.frames)
+    audit.defects += consistency.find_shared_patients(audit.frames, audit.layout.restore)
     if decode:
         audit.defects += check_images(audit, audit.layout, known or (), workers, within_train=within_train)
     if known is not None:

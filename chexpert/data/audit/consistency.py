@@ -16,23 +16,35 @@ from chexpert.observations import OBSERVATIONS, PARENTS
 # No pathologies: the first excludes them, and devices say nothing about them.
 PATHOLOGIES = tuple(name for name in OBSERVATIONS if name not in ("No Finding", "Support Devices"))
 RESTORE = "restore the table as Stanford gives it"
+RARE = "expect wide intervals on it, or leave it out: observations=[...]"
+"""Where blanks are masked, whatever labels.blank says."""
 
 
-def find_shared_patients(frames: Mapping[str, pd.DataFrame]) -> Iterator[Defect]:
+def find_shared_patients(frames: Mapping[str, pd.DataFrame], restore: str = RESTORE) -> Iterator[Defect]:
     """Yield patients who stand in two splits: a model would be evaluated on people whom it has seen."""
     for (one, first), (two, second) in combinations(frames.items(), 2):
         for patient in sorted(set(first["patient"]) & set(second["patient"])):
             message = f"in {one} and in {two}"
-            yield Defect("shared_patient", patient, message, f"remove the patient from {one}, or {RESTORE}")
+            yield Defect("shared_patient", patient, message, f"remove the patient from {one}, or {restore}")
 
 
-def find_contradictions(frame: pd.DataFrame) -> Iterator[Defect]:
-    """Yield labels that contradict each other: in a study, of a child and its parent, of No Finding and others."""
-    for find in (find_label_conflicts, find_hierarchy_violations, find_impossible_no_finding):
-        yield from find(frame)
+def find_contradictions(
+    frame: pd.DataFrame, restore: str = RESTORE, *, by_labeler: bool = True
+) -> Iterator[Defect]:  # fmt: skip
+    """Yield labels that contradict each other: in a study, of a child and its parent, of No Finding and others.
+
+    Args:
+        frame: of a split.
+        restore: the advice for a table that is damaged.
+        by_labeler: whether labels follow the rules of CheXpert's labeler: those of other data sets do not.
+    """
+    yield from find_label_conflicts(frame, restore)
+    if by_labeler:
+        yield from find_hierarchy_violations(frame)
+        yield from find_impossible_no_finding(frame, restore)
 
 
-def find_label_conflicts(frame: pd.DataFrame) -> Iterator[Defect]:
+def find_label_conflicts(frame: pd.DataFrame, restore: str = RESTORE) -> Iterator[Defect]:
     """Yield studies whose views have different labels: CheXpert labels reports, and a study has one."""
     study = name_studies(frame)
     labels = frame[list(OBSERVATIONS)].fillna(2)  # blank is a state of its own
@@ -42,7 +54,7 @@ def find_label_conflicts(frame: pd.DataFrame) -> Iterator[Defect]:
     rows = pd.DataFrame(differs, columns=list(OBSERVATIONS)).groupby(study.to_numpy(), sort=False).any()
     for name, row in rows[rows.any(axis=1)].iterrows():
         message = "its views differ in " + ", ".join(row.index[row])
-        yield Defect("label_conflict", str(name), message, f"give all views of the study one label, or {RESTORE}")
+        yield Defect("label_conflict", str(name), message, f"give all views of the study one label, or {restore}")
 
 
 def find_hierarchy_violations(frame: pd.DataFrame) -> Iterator[Defect]:
@@ -55,7 +67,7 @@ def find_hierarchy_violations(frame: pd.DataFrame) -> Iterator[Defect]:
             yield warn("hierarchy", wrong["key"].iloc[0], message, hint)
 
 
-def find_impossible_no_finding(frame: pd.DataFrame) -> Iterator[Defect]:
+def find_impossible_no_finding(frame: pd.DataFrame, restore: str = RESTORE) -> Iterator[Defect]:
     """Yield No Finding beside a pathology; or, in labels read from reports, other than positive or blank."""
     none, pathologies = frame["No Finding"], frame[list(PATHOLOGIES)].to_numpy("float32")
     cases = [("No Finding is positive beside a positive pathology", (none == 1) & (pathologies == 1).any(1))]
@@ -64,10 +76,10 @@ def find_impossible_no_finding(frame: pd.DataFrame) -> Iterator[Defect]:
     for message, where in cases:
         wrong = frame[where]
         if len(wrong):
-            yield warn("no_finding", wrong["key"].iloc[0], f"{message}, in {len(wrong):,} images", RESTORE)
+            yield warn("no_finding", wrong["key"].iloc[0], f"{message}, in {len(wrong):,} images", restore)
 
 
-def find_scarce_labels(frame: pd.DataFrame) -> Iterator[Defect]:
+def find_scarce_labels(frame: pd.DataFrame, *, by_labeler: bool = True) -> Iterator[Defect]:
     """Yield observations of which a policy that ignores blanks would leave almost no negatives, or no positives."""
     for name, (positives, negatives) in find_scarce(*hard_labels(frame, OBSERVATIONS), OBSERVATIONS).items():
         if not positives + negatives:
@@ -75,7 +87,7 @@ def find_scarce_labels(frame: pd.DataFrame) -> Iterator[Defect]:
             continue
         kind = "few_negatives" if negatives < positives else "few_positives"
         message = f"with its blanks ignored it has {positives:,.0f} positives and {negatives:,.0f} negatives"
-        yield warn(kind, name, message, "give blanks a target: labels.blank=zeros")
+        yield warn(kind, name, message, "give blanks a target: labels.blank=zeros" if by_labeler else RARE)
 
 
 def compare_published(counts: Mapping[str, Any], split: str) -> Iterator[Defect]:

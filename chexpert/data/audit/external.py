@@ -35,14 +35,16 @@ def count_rows(rows: SourceRows) -> dict[str, Any]:
     }
 
 
-def find_differences(counts: Mapping[str, Any], published: Mapping[str, Any], name: str = "") -> Iterator[str]:
-    """Yield each published count that differs."""
+def find_differences(
+    counts: Mapping[str, Any], published: Mapping[str, Any], name: str = ""
+) -> Iterator[tuple[str, int]]:
+    """Yield each published count that differs, and by how much."""
     for key, value in published.items():
         own, called = counts.get(key), f"{name}, {key}" if name else key
         if isinstance(value, Mapping):
             yield from find_differences(own or {}, value, called)
         elif own != value:
-            yield f"{called}: {own or 0:,}, published {value:,}"
+            yield f"{called}: {own or 0:,}, published {value:,}", abs((own or 0) - value)
 
 
 def check_external(layout: ExternalLayout, found: dict[str, Any]) -> Iterator[Defect]:
@@ -63,8 +65,10 @@ def check_external(layout: ExternalLayout, found: dict[str, Any]) -> Iterator[De
     }
     where = str(next(iter(layout.sources.values())))
     if whole:
-        hint = f"restore the table as {layout.data_set.sources[-1]} gives it"
-        yield from (Defect("counts", where, text, hint) for text in find_differences(counts, published))
+        hint = layout.restore
+        for text, difference in find_differences(counts, published):
+            small = difference <= layout.data_set.tolerance
+            yield warn("counts", where, text, hint) if small else Defect("counts", where, text, hint)
     elif published:
         message = f"not the whole {layout.name}: {counts['images']:,} of {published['images']:,} images"
         yield warn("counts", where, message, "if the whole one is meant, the table is cut: restore it")

@@ -39,7 +39,7 @@ def check_images(
         rows.append(pd.DataFrame({"key": frame["key"], "split": split, "file": files})[present])
     table = pd.concat(rows, ignore_index=True)
     listed = set(table["file"])
-    unlisted = images.list_unlisted(layout.folder, listed, (*FOLDERS, *layout.batches.values()))
+    unlisted = images.list_unlisted(layout.folder, listed, (*FOLDERS, *layout.image_folders))
     yield from _find_unlisted(audit, layout, unlisted, listed)
     further = [name for name in known if f"{layout.folder}{os.sep}{name}" not in listed]
     named = {*images.find_known(layout.folder, further)} - listed

@@ -16,8 +16,6 @@ PATIENT = re.compile(r"(?:(.*)/)?(patient[0-9]{5})[/_].*")
 
 def list_folders(layout: Layout, split: str) -> list[Path]:
     """Return the folders below which only images of this split lie; of a flat layout none."""
-    if split not in layout.places:  # of an external data set
-        return []
     above, _, below = layout.places[split].partition("{patient}")
     if not below.startswith("/"):
         return []

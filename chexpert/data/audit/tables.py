@@ -43,7 +43,7 @@ def _read_labelers(audit: Audit, layout: Layout) -> Iterator[Defect]:
             yield as_defect("table", error)
             continue
         audit.counts["train"].setdefault("labels_by_labeler", {})[labeler] = count_labels(frame)
-        for defect in consistency.find_contradictions(frame):
+        for defect in consistency.find_contradictions(frame, layout.restore, by_labeler=layout.by_labeler):
             yield replace(defect, where=f"{labeler}: {defect.where}")
 
 
@@ -58,12 +58,14 @@ def _check_empty(audit: Audit, layout: Layout, split: str) -> Defect:
 
 def check_table(audit: Audit, split: str, frame: pd.DataFrame) -> Iterator[Defect]:
     """Compare a split with the published totals, and its labels with each other."""
-    counts = audit.counts[split]
-    if audit.layout and audit.layout.origin == "CheXpert" and audit.layout.variant != "plus":  # no totals known
+    counts, layout = audit.counts[split], audit.layout
+    if layout is None:
+        return
+    if layout.origin == "CheXpert" and layout.variant != "plus":  # no totals known
         whole = consistency.is_whole(counts, split)
         yield from consistency.compare_published(counts, split)
         counts["published"] = PUBLISHED[split] if whole else None
-    yield from consistency.find_contradictions(frame)
+    yield from consistency.find_contradictions(frame, layout.restore, by_labeler=layout.by_labeler)
     if split == "train":
-        absent = audit.layout.absent if audit.layout else ()
-        yield from (defect for defect in consistency.find_scarce_labels(frame) if defect.where not in absent)
+        scarce = consistency.find_scarce_labels(frame, by_labeler=layout.by_labeler)
+        yield from (defect for defect in scarce if defect.where not in layout.absent)

@@ -1,6 +1,6 @@
 """What the loss sees of each view, fixed or sampled anew in each epoch."""
 
-from collections.abc import Container, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -52,15 +52,13 @@ class Targets(NamedTuple):
     """Targets that each epoch samples anew."""
 
 
-def mask_absent(targets: Targets, absent: Container[str], observations: Sequence[str], third: Sequence[int]) -> Targets:
-    """Mask the observations that a data set does not label, whatever the policy makes of blanks.
+def mask_unlabeled(targets: Targets, unlabeled: np.ndarray, third: Sequence[int]) -> Targets:
+    """Mask what a data set does not label, whatever the policy makes of blanks.
 
     Args:
         targets: of N views for C observations, U of them with a class for "uncertain".
-        absent: names of the observations without a label.
-        observations: names of the C columns.
+        unlabeled: (N, C) bool, True where nothing is known.
         third: the U columns among them.
     """
-    known = np.array([name not in absent for name in observations], dtype=bool)
-    columns = np.concatenate([known, known[list(third)]])[: targets.mask.shape[1]]
-    return targets._replace(mask=targets.mask & columns)
+    columns = np.hstack([unlabeled, unlabeled[:, list(third)]])
+    return targets._replace(mask=targets.mask & ~columns)

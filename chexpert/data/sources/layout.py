@@ -13,7 +13,7 @@ from chexpert.data.sources import chexpert_plus as plus
 from chexpert.data.sources.frame import VIEW, read_frame, read_studies
 from chexpert.data.sources.image_files import ENDINGS, choose, find_images
 from chexpert.errors import UserError
-from chexpert.observations import OBSERVATIONS
+from chexpert.observations import OBSERVATIONS, PARENTS
 from chexpert.tables.csv_text import Notes
 
 TABLES = {
@@ -67,6 +67,38 @@ class Layout:
     def from_reports(self) -> bool:
         """Return whether labels of evaluated splits are read from reports; CheXpert's are by radiologists."""
         return False
+
+    @property
+    def family(self) -> str:
+        """Return whose images these are: two data sets of one family share images under different names."""
+        return self.origin
+
+    @property
+    def expert(self) -> bool | None:
+        """Return whether radiologists gave the labels of every split; None where the table of a split says it."""
+        return None
+
+    def find_unlabeled(self, frame: pd.DataFrame, observations: Sequence[str]) -> np.ndarray:
+        """Return which labels are not known, (N, C) bool, so that no rule for blanks may make a target of them.
+
+        A blank of CheXpert is none: its report does not mention the finding.
+        """
+        return np.zeros((len(frame), len(observations)), dtype=bool)
+
+    @property
+    def by_labeler(self) -> bool:
+        """Return whether some labels are by CheXpert's labeler, and so follow its hierarchy and its No Finding."""
+        return True
+
+    @property
+    def restore(self) -> str:
+        """Return the advice for a table that is damaged."""
+        return "restore the table as Stanford gives it"
+
+    @property
+    def image_folders(self) -> list[str]:
+        """Return the names of the folders below the root that hold images, beside those of the splits."""
+        return list(self.batches.values())
 
     def read(self, split: str, labeler: str | None = None) -> pd.DataFrame:
         """Read the frame of a split, as :func:`chexpert.data.sources.frame.read_frame` gives it.
@@ -215,6 +247,20 @@ def note_absent(layouts: Mapping[str, Layout], observations: Sequence[str]) -> N
             raise UserError(message, code="missing-labels", where=str(layout.folder), hint=hint)
         if absent:
             log.log(NOTE, f"{layout.name} does not label, so masked and not evaluated: {', '.join(absent)}")
+
+
+def check_conditional(layout: Layout, observations: Sequence[str]) -> None:
+    """Check that a data set labels the parent of each observation that it labels: else nothing is conditional.
+
+    Raises:
+        UserError: it does not.
+    """
+    own = [name for name in observations if name not in layout.absent]
+    lacking = dict.fromkeys(PARENTS[name] for name in own if PARENTS.get(name) in layout.absent)
+    if lacking:
+        message = f"{layout.name} does not label {', '.join(lacking)}, on which others depend"
+        hint = "learn without parents: labels=zeros, and no labels.conditional=true"
+        raise UserError(message, code="missing-labels", where="labels.conditional", hint=hint)
 
 
 def _relabel(frame: pd.DataFrame, table: Path, labels: Path) -> pd.DataFrame:

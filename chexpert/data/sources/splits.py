@@ -81,6 +81,19 @@ class SplitReader:
         return frame[present].reset_index(drop=True).assign(image=np.arange(present.sum()))
 
 
+def check_families(layouts: Mapping[str, Layout]) -> None:
+    """Check that no two data sets share images under different names, by which no shared patient would be found.
+
+    Raises:
+        UserError: two do.
+    """
+    for one, other in combinations(layouts.values(), 2):
+        if one.family == other.family and one.origin != other.origin:
+            message = f"{one.name} and {other.name} share images and patients under different names"
+            hint = "take the test set of another hospital, or that of the training data: data.test=true"
+            raise UserError(message, code="shared-patients", where="data.root, data.test", hint=hint)
+
+
 def check_patients(frames: Mapping[str, pd.DataFrame], folder: Path) -> None:
     """Check that no patient is in two splits: the model would be trained on one image and evaluated on the other."""
     patients = {split: set(frame["patient"]) for split, frame in frames.items()}

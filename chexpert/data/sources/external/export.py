@@ -76,6 +76,8 @@ def write_labels(path: Path, frame: pd.DataFrame, layout: ExternalLayout) -> Non
     kinds = frame["projection"].str.partition("_")
     ages = ["" if np.isnan(age) else f"{age:.0f}" for age in frame["age"]]
     shown = [frame["path"], frame["sex"], ages, kinds[0].str.title(), kinds[2].str.upper()]
-    labels = [frame[name].fillna(0) if layout.from_reports else frame[name] for name in names]
+    known = ~layout.find_unlabeled(frame, names)
+    negative = known if layout.from_reports else np.zeros_like(known)  # of a blank
+    labels = [frame[name].mask(frame[name].isna() & own, 0) for name, own in zip(names, negative.T, strict=True)]
     cells = [[LABEL.get(label, "") for label in own.tolist()] for own in labels]
     run_files.write_table(path, ["Path", *CIRCUMSTANCES, *names], zip(*shown, *cells, strict=True))

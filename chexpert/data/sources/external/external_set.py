@@ -29,8 +29,9 @@ class SourceRows:
     """The N views of a data set, of every split.
 
     Attributes:
-        frame: the columns of :func:`chexpert.data.sources.frame.read_frame` but the 14 observations, and ``place``: the
-            image's place below the folder, or its name alone where the folder of images is divided.
+        frame: the columns of :func:`chexpert.data.sources.frame.read_frame` but the 14 observations; ``place``: the
+            image's place below the folder, or its name alone where the folder of images is divided; and where labels
+            are read from reports ``reported``: whether there are labels of the view's study.
         labels: the data set's own labels by name, (N,) float32 in {1, 0, -1, NaN}.
     """
 
@@ -72,6 +73,10 @@ class ExternalSet(ABC):
         split_note: which splits are official, and which are not.
         from_reports: whether labels were read from reports with CheXpert's four states: a blank is then evaluated as
             negative, as that of CheXpert's development split.
+        expert: whether radiologists who looked at the images gave the labels.
+        family: whose images these are, where another data set has some of them under other names.
+        folders: below the root in which images are looked for, as patterns.
+        tolerance: by how much a count may differ from the published one that is no error.
         published: counts to hold a copy against, see :mod:`chexpert.data.audit.external`.
         labelers: names of other label tables that the data set has.
     """
@@ -83,6 +88,10 @@ class ExternalSet(ABC):
     table: ClassVar[LabelTable]
     split_note: ClassVar[str]
     from_reports: ClassVar[bool] = False
+    expert: ClassVar[bool] = False
+    family: ClassVar[str | None] = None
+    folders: ClassVar[tuple[str, ...]]
+    tolerance: ClassVar[int] = 0
     published: ClassVar[Mapping[str, Any]] = {}
     labelers: ClassVar[Mapping[str, str]] = {}
 

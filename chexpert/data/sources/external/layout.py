@@ -43,6 +43,42 @@ class ExternalLayout(Layout):
         """Return whether a blank label of an evaluated split means that a report does not mention the finding."""
         return self.data_set.from_reports
 
+    @property
+    def family(self) -> str:
+        """Return whose images these are: two data sets of one family share images under different names."""
+        return self.data_set.family or self.origin
+
+    @property
+    def expert(self) -> bool:
+        """Return whether radiologists who looked at the images gave the labels."""
+        return self.data_set.expert
+
+    def find_unlabeled(self, frame: pd.DataFrame, observations: Sequence[str]) -> np.ndarray:
+        """Return which labels are not known, (N, C) bool: absent observations, blanks, and studies without a report.
+
+        A blank of labels that were read from a report, in which the finding is not mentioned, is known to be that.
+        """
+        absent = np.array([name in self.absent for name in observations], dtype=bool)
+        blank = frame[list(observations)].isna().to_numpy()
+        unknown = blank & ~frame["reported"].to_numpy()[:, None] if self.from_reports else blank
+        return unknown | absent
+
+    @property
+    def by_labeler(self) -> bool:
+        """Return whether the labels are by CheXpert's labeler."""
+        return self.data_set.from_reports
+
+    @property
+    def restore(self) -> str:
+        """Return the advice for a table that is damaged."""
+        return f"restore the table as {self.data_set.sources[-1]} gives it"
+
+    @property
+    def image_folders(self) -> list[str]:
+        """Return the names of the folders below the root in which images are looked for."""
+        found = (place.name for name in self.data_set.folders for place in self.folder.glob(name) if place.is_dir())
+        return sorted(set(found))
+
     def read(self, split: str, labeler: str | None = None) -> pd.DataFrame:
         """Read the frame of a split, with the column ``place``; see :meth:`Layout.read`."""
         self.require(split)

@@ -12,9 +12,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from chexpert.console import NOTE, log
 from chexpert.data.sources.external.counterparts import Counterpart, LabelTable
 from chexpert.data.sources.external.external_set import ExternalSet, SourceRows, check_undivided, make_frame
-from chexpert.data.sources.external.source_table import SourceTable, find_table, read_source
+from chexpert.data.sources.external.source_table import RESTORE, SourceTable, find_table, read_source
 from chexpert.data.sources.image_files import find_images
 from chexpert.errors import UserError
 from chexpert.observations import OBSERVATIONS
@@ -29,6 +30,8 @@ VIEWS = {
     "RAO": "other", "RPO": "other", "RL": "other", "SWIMMERS": "other", "XTABLE LATERAL": "other", "": "unknown",
 }  # fmt: skip
 """LL is a left lateral view here, where CheXpert has it of frontal ones; oblique and decubitus views are neither."""
+UNLISTED, SHARE = 8, 0.05
+"""Studies that a table of labels may lack: eight have no report; a larger share shows a cut table."""
 SPLITS = {"train": "train", "validate": "valid", "test": "test"}
 
 
@@ -42,6 +45,7 @@ class MimicCxrJpg(ExternalSet):
     table = LABELS
     split_note = "official: train, validate (here valid) and test of mimic-cxr-2.0.0-split.csv"
     from_reports = True
+    folders = ("files",)
     published = {"images": 377_110, "patients": 65_379}
     labelers = {"negbio": "mimic-cxr-2.0.0-negbio.csv"}
 
@@ -80,8 +84,8 @@ class MimicCxrJpg(ExternalSet):
             "place": [f"files/{stem}.jpg" for stem in stems], "sex": "", "age": np.nan,
             "projection": table.translate("ViewPosition", VIEWS, "unknown view"),
         }  # fmt: skip
-        labels = self._read_labels(tables["negbio" if labeler == "negbio" else "labels"], studies)
-        return SourceRows(make_frame(columns), labels)
+        labels, reported = self._read_labels(tables["negbio" if labeler == "negbio" else "labels"], studies)
+        return SourceRows(make_frame(columns | {"reported": reported}), labels)
 
     def _read_splits(self, path: Path, table: SourceTable) -> list[str]:
         """The official split of each image."""
@@ -91,8 +95,8 @@ class MimicCxrJpg(ExternalSet):
         table.refuse_first("dicom_id", unlisted, f"{path.name} does not list this image")
         return [str(known[dicom]) for dicom in table["dicom_id"]]
 
-    def _read_labels(self, path: Path, studies: list[str]) -> dict[str, np.ndarray]:
-        """The labels of each view's study; blank where its report has none, as of eight studies without a text."""
+    def _read_labels(self, path: Path, studies: list[str]) -> tuple[dict[str, np.ndarray], np.ndarray]:
+        """The labels of each view's study, blank where its report has none; and whether the study is listed."""
         table = read_source(path, ("study_id", *OBSERVATIONS), self.name)
         places = {f"s{number}": row for row, number in enumerate(table["study_id"])}
         if len(places) < len(table):
@@ -103,8 +107,22 @@ class MimicCxrJpg(ExternalSet):
         for name in OBSERVATIONS:
             values = np.array(table.translate(name, STATES, "a label is not blank, -1, 0 or 1"), dtype="float32")
             found[name] = np.where(rows >= 0, values[rows], np.nan).astype("float32")
-        return found
+        _check_unlisted(path, {*studies} - places.keys(), len({*studies}))
+        return found, rows >= 0
 
     def locate(self, root: Path, frame: pd.DataFrame) -> tuple[list[str], np.ndarray]:
         """Return the image of each row: files/p10/p10000032/s50414267/<dicom_id>.jpg."""
         return find_images(root, [f"{root}/{place}" for place in frame["place"]])
+
+
+def _check_unlisted(path: Path, unlisted: set[str], studies: int) -> None:
+    """Check that only some of the studies have no labels, and count these.
+
+    Raises:
+        UserError: they are so many that the table was cut.
+    """
+    message = f"{len(unlisted):,} of {studies:,} studies have no labels"
+    if len(unlisted) > max(UNLISTED, SHARE * studies):
+        raise UserError(f"{message}: the table is cut", code="missing-labels", where=str(path), hint=RESTORE)
+    if unlisted:
+        log.log(NOTE, f"{path.name}: {message}, so they are masked, and never count as negative")

@@ -77,8 +77,10 @@ class NihChestXray14(ExternalSet):
     sources = ("https://arxiv.org/abs/1705.02315", "https://nihcc.app.box.com/v/ChestXray-NIHCC")
     table = LABELS
     split_note = (
-        "official: train_val_list.txt and test_list.txt; a tenth of the patients of the first is valid, by a hash"
+        "official: train_val_list.txt and test_list.txt; a tenth of the patients of the first is valid, by a hash; "
+        "RSNA Pneumonia has some of these images under other names"
     )
+    folders = ("images", "images_[0-9][0-9][0-9]")
     published = {
         "images": 112_120,
         "patients": 30_805,

@@ -52,7 +52,13 @@ class RsnaPneumonia(ExternalSet):
         "https://www.kaggle.com/c/rsna-pneumonia-detection-challenge",
     )
     table = LABELS
-    split_note = "none is official: a tenth of the patients is valid and two tenths are test, by a hash"
+    split_note = (
+        "none is official: a tenth of the patients is valid and two tenths are test, by a hash; all images are of "
+        "NIH ChestX-ray14, so a model that was trained on one of the two is not evaluated on the other"
+    )
+    expert = True
+    family = "NIH ChestX-ray14"
+    folders = (FOLDER,)
     published = {
         "images": 26_684,
         "patients": 26_684,

@@ -78,6 +78,8 @@ class VinDrCxr(ExternalSet):
     sources = ("https://arxiv.org/abs/2012.15029", "https://physionet.org/content/vindr-cxr/1.0.0/")
     table = LABELS
     split_note = "official: train and test; a tenth of the images of train is valid, by a hash (no patient is named)"
+    expert = True
+    folders = ("train", "test")
     published = {"images": 18_000, "splits": {"train and valid": 15_000, "test": 3_000}}
 
     def find_tables(self, root: Path) -> dict[str, Path]:

@@ -4,9 +4,12 @@ import numpy as np
 import pytest
 import torch
 from helpers.errors import raises
-from helpers.external_trees import write_nih
+from helpers.external_trees import write_mimic, write_nih, write_padchest, write_rsna, write_vindr
 
 from chexpert.data import CheXpertDataModule, LabelPolicy
+from chexpert.data.sources.detect_layout import find_layout
+from chexpert.data.sources.external.export import export_split
+from chexpert.evaluation.thresholds import get_kind
 from chexpert.observations import COMPETITION, OBSERVATIONS
 
 
@@ -60,3 +63,60 @@ def test_external_test_set_beside_a_copy_of_chexpert(root, write_chexpert, make_
     assert data.datasets["test"].mask.numpy()[:, 0].all()
     assert not data.datasets["test"].mask.numpy()[:, 1].any()
     assert data.datasets["train"].mask.all()
+
+
+@pytest.mark.parametrize("blank", ["zeros", "ones"])
+def test_unknown_labels_of_padchest_are_masked_whatever_the_policy(tmp_path, blank):
+    data = open_data(write_padchest(tmp_path), labels=LabelPolicy("three_class", blank=blank), variant="padchest")
+    frame, mask = data.frames["train"], data.datasets["train"].mask.numpy()
+    unknown = frame["No Finding"].isna().to_numpy()
+    assert unknown.any()
+    assert not mask[unknown].any()
+    assert mask[~unknown][:, OBSERVATIONS.index("No Finding")].all()
+
+
+def test_study_of_mimic_without_a_report_is_masked_and_counted(tmp_path, caplog):
+    root = write_mimic(tmp_path / "root", 8)
+    data = open_data(root, variant="mimic", labels=LabelPolicy("ones", blank="zeros"))
+    lost = (data.frames["train"]["patient"] == "p10000001").to_numpy()
+    mask = data.datasets["train"].mask.numpy()
+    assert lost.any()
+    assert not mask[lost].any()
+    assert mask[~lost].all()
+    export_split(find_layout(root), "train", "frontal", tmp_path / "out", None)
+    lines = [line.split(",") for line in (tmp_path / "out" / "labels.csv").read_text().splitlines()[1:]]
+    assert [set(line[5:]) == {""} for line in lines] == ["p10000001" in line[0] for line in lines]
+    assert any("1 of 8 studies" in record.getMessage() for record in caplog.records)
+
+
+def test_cut_table_of_mimics_labels_is_refused(tmp_path):
+    root = write_mimic(tmp_path, 24)
+    table = root / "mimic-cxr-2.0.0-chexpert.csv"
+    table.write_text("".join(table.read_text().splitlines(keepends=True)[:15]))
+    with raises("missing-labels", str(table)):
+        find_layout(root).read("train")
+
+
+def test_nih_and_rsna_are_not_training_and_test_set_of_a_run(root, tmp_path):
+    other = write_rsna(tmp_path)
+    for one, two in ((root, other), (other, root)):
+        with raises("shared-patients", "data.root, data.test"):
+            open_data(one, ["Pneumonia"], variant="auto", test=str(two))
+        (error,) = CheXpertDataModule.validate_args(root=str(one), test=str(two))
+        assert (error.code, error.where) == ("shared-patients", "data.root, data.test")
+
+
+def test_conditional_labels_need_the_parents(root):
+    labels = LabelPolicy("ones", conditional=True)
+    with raises("missing-labels", "labels.conditional"):
+        open_data(root, labels=labels)
+    assert open_data(root, ["Pneumothorax"], labels=labels).datasets["train"].mask.all()
+
+
+def test_kind_of_labels_is_the_data_sets(root, tmp_path):
+    kinds = {"nih": "report", "vindr": "radiologists", "rsna": "radiologists"}
+    roots = {"nih": root, "vindr": write_vindr(tmp_path / "vindr"), "rsna": write_rsna(tmp_path / "rsna", 40)}
+    for variant, kind in kinds.items():
+        source = open_data(roots[variant], variant=variant).sources["test"]
+        assert get_kind("test", source["labels"], source["labels_by"]) == kind
+        assert get_kind("dev", source["labels"], source["labels_by"]) == kind
