@@ -77,7 +77,7 @@ def compare_with_members(
         "members": {name: or_none(value) for name, value in of_members.items()},
         "ensemble": {"auroc_mean": or_none(means["ensemble"]), "difference": differ("ensemble")},
         "best_member": {
-            "name": chosen, "chosen_on": best_chosen_on if best else None,
+            "name": chosen, "chosen_on": best_chosen_on if best else None, "chosen_on_these_rows": best is None,
             "auroc_mean": or_none(of_members[chosen]), "difference": differ(f"member {chosen}"),
         },
     }  # fmt: skip
