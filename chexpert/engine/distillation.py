@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from chexpert.checkpoints import read_checkpoint
-from chexpert.config import build
+from chexpert.config import build, find_checkpoint
 from chexpert.console import log
 from chexpert.data import CheXpertDataModule, Targets
 from chexpert.data.labels.soft_targets import mix_targets, soften
@@ -56,10 +56,11 @@ def teach(cfg: Mapping[str, Any], data: CheXpertDataModule, folder: Path) -> Non
 
 
 def describe_key(settings: Distillation, data: CheXpertDataModule) -> dict[str, Any]:
-    """Return what a table of teachers' probabilities depends on, beside the teachers' weights."""
+    """Return what the targets of a distillation depend on, beside the teachers and their weights."""
     views = "\n".join(data.frames["train"]["path"])
     return {
-        "out_of_fold": settings.out_of_fold, "observations": list(data.observations),
+        "weight": settings.weight, "temperature": settings.temperature, "out_of_fold": settings.out_of_fold,
+        "observations": list(data.observations),
         "views": hashlib.sha256(views.encode()).hexdigest(),
     }  # fmt: skip
 
@@ -72,18 +73,51 @@ def read_stored(folder: Path, settings: Distillation, data: CheXpertDataModule) 
     """
     path, table = folder / run_files.DISTILLATION, run_files.teachers_table(folder)
     content = read_mapping(path)
-    if not content or not table.is_file() or content.get("key") != describe_key(settings, data):
+    if not content or not table.is_file():
         return {}
-    if len(content["teachers"]) != len(settings.teachers):
-        return {}
+    check_settings(path, content, settings, data)
     if content["table"] != hash_file(table):
         hint = "delete the folder, and run it anew"
         raise UserError("the teachers' table has changed", code="changed-file", where=str(table), hint=hint)
+    gone = list[str]()
     for path, stored in zip(settings.teachers, content["teachers"], strict=True):
-        if path.exists() and hash_weights(read_checkpoint(path)[1]) != stored["weights"]:
+        if not has_weights(path):
+            gone.append(str(path))
+        elif hash_weights(read_checkpoint(path)[1]) != stored["weights"]:
             hint = "restore its weights, or start another run: without resume"
             raise UserError("a teacher has other weights than before", code="other-weights", where=str(path), hint=hint)
+    if gone and not find_rank():
+        log.info(f"teachers that are gone, their probabilities are read from {table.name}: {', '.join(gone)}")
     return content
+
+
+def check_settings(path: Path, content: Mapping[str, Any], settings: Distillation, data: CheXpertDataModule) -> None:
+    """Check that a resumed run has the teachers and settings with which its table was written.
+
+    Raises:
+        UserError: it has others; its first epochs were taught by those of the table.
+    """
+    hint = "give those that the run began with, or start another run: without resume"
+    stored, own = content.get("key", {}), describe_key(settings, data)
+    for key in own:
+        if stored.get(key, content.get(key)) != own[key]:  # weight and temperature stood beside the key
+            where = f"distill.{key}" if hasattr(settings, key) else str(path)
+            raise UserError(f"another {key} than before", code="conflict", where=where, hint=hint)
+    if len(settings.teachers) != len(content["teachers"]):
+        message = f"{len(settings.teachers)} teachers, and {len(content['teachers'])} before"
+        raise UserError(message, code="conflict", where="distill.teachers", hint=hint)
+    for teacher, before in zip(settings.teachers, content["teachers"], strict=True):
+        if not has_weights(teacher) and str(teacher) != before["path"]:  # of others the weights are compared
+            message = f"{teacher} is not there, and taught nothing before: {before['path']} did"
+            raise UserError(message, code="conflict", where="distill.teachers", hint=hint)
+
+
+def has_weights(path: Path) -> bool:
+    """Return whether a teacher's weights are there: its folder may have stayed without them."""
+    try:
+        return Path(find_checkpoint(path)).is_file()
+    except UserError:
+        return False
 
 
 def write_table(
@@ -101,6 +135,7 @@ def write_table(
         total[known] += found[known]
         count += known
         described.append({
+            "path": str(teacher.path),
             "name": teacher.name, "weights": teacher.digest, "fold": teacher.is_fold, "views": int(known.sum()),
             "from_tables": read, "out_of_fold": bool(not wanted.all() or teacher.select_held_out(frame).all()),
         })  # fmt: skip

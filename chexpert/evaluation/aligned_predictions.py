@@ -11,7 +11,7 @@ from chexpert.evaluation.candidates import Candidate
 from chexpert.evaluation.csv_columns import strip_copy
 from chexpert.evaluation.join import LabeledScores, join_labels
 from chexpert.evaluation.predictions import Named
-from chexpert.metrics import find_study, number_studies
+from chexpert.metrics import number_units
 from chexpert.observations import COMPETITION
 
 
@@ -22,7 +22,8 @@ class AlignedPredictions:
     Attributes:
         names: of the M models.
         rows: names of the N views or studies.
-        studies: (N,) int, of each row the number of its study.
+        studies: (N,) int, of each row the number of its study, or of its patient in external data sets: what is
+            resampled.
         observations: names of the C columns.
         scores: (M, N, C) float64.
         labels: (N, C) in {1, 0, NaN}.
@@ -77,9 +78,8 @@ def align_predictions(
     picked = [take(own, [place[name] for name in shared], over) for own, place in zip(labeled, places, strict=True)]
     for candidate, (_, truth) in zip(candidates, picked, strict=True):
         check_labels(candidates[0], candidate, picked[0][1], truth, shared)
-    studies = shared if level == "study" else [find_study(name) for name in shared]
     return AlignedPredictions(
-        [candidate.name for candidate in candidates], shared, number_studies(studies)[0], over,
+        [candidate.name for candidate in candidates], shared, number_units(shared, level)[0], over,
         np.stack([scores for scores, _ in picked]), picked[0][1], level, views,
         [count(own, "predictions") - len(shared) for own in labeled],
         max(count(own, "labels") for own in labeled) - len(shared),

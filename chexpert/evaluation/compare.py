@@ -10,6 +10,7 @@ import numpy as np
 from chexpert.errors import UserError
 from chexpert.evaluation.aligned_predictions import AlignedPredictions, align_predictions
 from chexpert.evaluation.candidates import Absent, Candidate, list_candidates
+from chexpert.evaluation.join import count_studies, describe_bootstrap
 from chexpert.evaluation.leaderboard import evaluate_rank, evaluate_readers, find_entries, read_readers
 from chexpert.evaluation.predictions import Named, read_labels
 from chexpert.evaluation.ranking import find_defined, rank, resample_aurocs
@@ -152,8 +153,8 @@ def describe_aligned(
     return {
         "level": aligned.level,
         "n": len(aligned.rows),
-        "studies": int(aligned.studies.max()) + 1,
-        "bootstrap": {"replicates": replicates, "seed": seed, "unit": "study"},
+        "studies": count_studies(aligned.rows, aligned.level),
+        "bootstrap": describe_bootstrap(aligned.rows, aligned.studies, replicates, seed),
         "by": find_observation(by) or by,
         "observations": counts,
         "labels_left_out": aligned.labels_left_out,

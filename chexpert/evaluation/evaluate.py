@@ -9,7 +9,13 @@ import numpy as np
 from chexpert.errors import UserError
 from chexpert.evaluation.evaluation_settings import evaluate_settings, take_settings
 from chexpert.evaluation.groups import evaluate_groups
-from chexpert.evaluation.join import LabeledScores, join_labels, read_labeled_scores
+from chexpert.evaluation.join import (
+    LabeledScores,
+    count_studies,
+    describe_bootstrap,
+    join_labels,
+    read_labeled_scores,
+)
 from chexpert.evaluation.match_names import match_prediction_names
 from chexpert.evaluation.observation_metrics import (
     evaluate_calibration,
@@ -44,7 +50,8 @@ def evaluate(
     Args:
         labeled: N rows.
         mean_over: observations to average the AUROC over; undefined ones are skipped, and ``over`` lists those used.
-        replicates: number of bootstrap replicates; each samples studies with replacement, for all metrics at once.
+        replicates: number of bootstrap replicates; each samples studies with replacement (of external data sets
+            patients), for all metrics at once.
         seed: seed of the resampling.
         operating_points: thresholds, chosen on other studies; without them no sensitivity is computed.
         chosen_on: name of the data that the thresholds were chosen on.
@@ -66,8 +73,8 @@ def evaluate(
         "level": labeled.level,
         "views": labeled.views if labeled.level == "study" else None,
         "n": len(labeled.names),
-        "studies": len(counts),
-        "bootstrap": {"replicates": replicates, "seed": seed, "unit": "study"},
+        "studies": count_studies(labeled.names, labeled.level),
+        "bootstrap": describe_bootstrap(labeled.names, labeled.studies, replicates, seed),
         "auroc": {name: sample.auroc() for name, sample in samples.items()},
         "auroc_mean": mean | {"over": over},
         "auprc": {name: sample.auprc() for name, sample in samples.items()},

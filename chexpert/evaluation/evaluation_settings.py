@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from chexpert.errors import UserError
-from chexpert.evaluation.join import LabeledScores, join_labels
+from chexpert.evaluation.join import LabeledScores, count_studies, join_labels
 from chexpert.evaluation.observation_metrics import Sample, evaluate_mean, interval_to_dict, take_samples
 from chexpert.evaluation.predictions import Named
-from chexpert.metrics import find_study, number_studies
+from chexpert.metrics import find_study, number_units
 from chexpert.metrics.resampling import sample_studies
 
 SETTINGS = {"studies": "study", "images": "image", "frontal": "image"}
@@ -141,7 +141,7 @@ def _select_frontal(images: Setting) -> Setting:
 def select_rows(labeled: LabeledScores, rows: Sequence[int]) -> LabeledScores:
     """Return some of the rows, with their studies numbered anew."""
     names = [labeled.names[row] for row in rows]
-    studies, _ = number_studies([find_study(name) for name in names])
+    studies, _ = number_units(names)
     groups = {group: [values[row] for row in rows] for group, values in labeled.groups.items()}
     scores, labels = labeled.scores[rows], labeled.labels[rows]
     return replace(labeled, names=names, studies=studies, groups=groups, scores=scores, labels=labels)
@@ -197,7 +197,7 @@ def _evaluate(
         "views": labeled.views or None if level == "study" else None,
         "images": setting.images,
         "n": len(labeled.names),
-        "studies": int(labeled.studies.max()) + 1,
+        "studies": count_studies(labeled.names, level),
         "replicates": replicates,
         "auroc": aurocs,
         "auroc_mean": mean,

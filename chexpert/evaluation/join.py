@@ -11,7 +11,7 @@ from chexpert.errors import UserError
 from chexpert.evaluation.csv_columns import strip_copy
 from chexpert.evaluation.match_names import match_prediction_names
 from chexpert.evaluation.predictions import Named, read_labels, read_predictions, to_studies
-from chexpert.metrics import find_study, number_studies
+from chexpert.metrics import choose_unit, find_study, number_units
 from chexpert.runs import files as run_files
 from chexpert.runs.anonymize import is_hash
 
@@ -25,7 +25,8 @@ class LabeledScores:
 
     Attributes:
         names: N paths or studies.
-        studies: (N,) int, the number of each row's study: the bootstrap resamples whole studies.
+        studies: (N,) int, the number of each row's study, or of its patient in external data sets: the bootstrap
+            resamples them as a whole, see :func:`chexpert.metrics.number_units`.
         observations: names of the C columns.
         scores: (N, C) float64 on any scale.
         labels: (N, C) float64 in {1, 0, NaN}; NaN where there is no label.
@@ -56,6 +57,24 @@ class LabeledScores:
     def study_names(self) -> list[str]:
         """Return the name of each row's study."""
         return [strip_copy(name if self.level == "study" else find_study(name)) for name in self.names]
+
+
+def describe_bootstrap(names: Sequence[str], units: np.ndarray, replicates: int, seed: int) -> dict[str, Any]:
+    """Return how intervals of rows were made: ``replicates``, ``seed``, ``unit`` and the number of ``units``.
+
+    Args:
+        names: of N views or studies.
+        units: (N,) int, of each row the number of its study or patient.
+        replicates: number of replicates.
+        seed: of the resampling.
+    """
+    count = int(units.max(initial=-1)) + 1
+    return {"replicates": replicates, "seed": seed, "unit": choose_unit(names), "units": count}
+
+
+def count_studies(names: Sequence[str], level: str) -> int:
+    """Return the number of studies of views or studies."""
+    return len(set(names if level == "study" else map(find_study, names)))
 
 
 def describe_level(content: Mapping[str, Any]) -> str:
@@ -125,7 +144,7 @@ def join_labels(
         )
     names = [predictions.names[row] for row in rows]
     labeled = [label_rows[strip_copy(name)] for name in names]
-    numbers, _ = number_studies(names if level == "study" else [find_study(name) for name in names])
+    numbers, _ = number_units(names, level)
     return LabeledScores(
         names, numbers, observations,
         np.column_stack([predictions.columns[name][rows] for name in observations]),

@@ -8,7 +8,7 @@ import numpy as np
 
 from chexpert.errors import UserError
 from chexpert.evaluation.ensemble import average
-from chexpert.evaluation.join import LabeledScores, join_labels
+from chexpert.evaluation.join import LabeledScores, count_studies, describe_bootstrap, join_labels
 from chexpert.evaluation.predictions import Named, to_studies
 from chexpert.metrics import Difference, auroc, compare_aurocs
 from chexpert.runs.files import or_none
@@ -38,7 +38,7 @@ def compare_with_members(
         views: ``max``, ``mean`` or ``noisy_or`` over the views of a study; the ensemble is the mean of these scores.
         best: name of the best member; None: the best on these rows themselves, which favors it.
         best_chosen_on: the split by which ``best`` was chosen.
-        replicates: of the intervals; whole studies are resampled.
+        replicates: of the intervals; whole studies are resampled, of external data sets whole patients.
         seed: of the resampling.
 
     Returns:
@@ -71,13 +71,13 @@ def compare_with_members(
 
     return {
         "level": level, "views": views if level == "study" else None,
-        "n": len(rows), "studies": len(np.unique(studies)), "over": over,
-        "bootstrap": {"replicates": replicates, "seed": seed, "unit": "study"},
+        "n": len(rows), "studies": count_studies(rows, level), "over": over,
+        "bootstrap": describe_bootstrap(rows, studies, replicates, seed),
         "auroc_mean": or_none(means["own"]),
         "members": {name: or_none(value) for name, value in of_members.items()},
         "ensemble": {"auroc_mean": or_none(means["ensemble"]), "difference": differ("ensemble")},
         "best_member": {
-            "name": chosen, "chosen_on": best_chosen_on if best else None,
+            "name": chosen, "chosen_on": best_chosen_on if best else None, "chosen_on_these_rows": best is None,
             "auroc_mean": or_none(of_members[chosen]), "difference": differ(f"member {chosen}"),
         },
     }  # fmt: skip

@@ -10,7 +10,7 @@ from chexpert.errors import UserError
 from chexpert.evaluation.calibration import Calibration
 from chexpert.evaluation.csv_columns import strip_copy
 from chexpert.evaluation.evaluate import find_scale_error
-from chexpert.evaluation.join import LabeledScores, join_labels
+from chexpert.evaluation.join import LabeledScores, count_studies, describe_bootstrap, join_labels
 from chexpert.evaluation.prediction_sets import PredictionSets
 from chexpert.evaluation.predictions import Named, read_labels, read_predictions
 from chexpert.evaluation.recalibrated_levels import (
@@ -112,8 +112,9 @@ def recalibrate(
         for name, given in found.items()
     }
     report = {
-        "level": level, "views": main.views if level == "study" else None, "n": len(main.names), "studies": len(counts),
-        "bootstrap": {"replicates": replicates, "seed": seed, "unit": "study"}, "written": write, "least": LEAST,
+        "level": level, "views": main.views if level == "study" else None, "n": len(main.names),
+        "studies": count_studies(main.names, level),
+        "bootstrap": describe_bootstrap(main.names, main.studies, replicates, seed), "written": write, "least": LEAST,
         "chosen_on": thresholds.chosen_on, "labels_before": thresholds.labels, "left_as_is": list_kept(joined, levels),
         "given_prevalence": dict(known), "observations": remedies,
         "left_out": {side: len(names) for side, names in main.left_out.items()},

@@ -18,7 +18,7 @@ from chexpert.evaluation.members import compare_with_members
 from chexpert.evaluation.run import find_development
 from chexpert.inference.members import find_choice, find_members
 from chexpert.inference.opened_run import limit_batch, open_config_data, prepare
-from chexpert.inference.soup_data import hold_out_of_all
+from chexpert.inference.soup_data import hold_out_of_all, note_start
 from chexpert.inference.soup_folder import write_soup
 from chexpert.inference.soup_members import SoupMember, describe_members, describe_start, read_soup_members
 from chexpert.metrics import auroc
@@ -83,6 +83,7 @@ def make_soup(
     members = read_soup_members(find_members(paths, top_k))
     start = describe_start(members)
     averager = Averager(members, images, watch)
+    averager.notes += note_start(averager.config, averager.held)
     chosen_on = find_development(averager.data.reported)
     if method == "greedy" and chosen_on is None:
         message = "a greedy order needs a split that is not reported"

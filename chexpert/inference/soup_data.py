@@ -44,3 +44,13 @@ def hold_out_of_all(
     data.keep_views("dev", kept)
     note = f"the members held out different patients: dev has the {len(kept)} views that all held out, of {own}"
     return alone, bool(kept), [note]
+
+
+def note_start(config: Mapping[str, Any], held: bool) -> list[str]:
+    """Return a note where the members began from weights of a run that may have been trained on ``dev``."""
+    if not held or not config.get("start_from"):
+        return []
+    return [
+        "the members' start (start_from) may have been trained on patients of dev: the order of members, calibration "
+        "and thresholds that are chosen there are optimistic"
+    ]

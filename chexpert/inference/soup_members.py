@@ -1,5 +1,6 @@
 """Whether the weights of several checkpoints can be averaged: one network, one input, one start."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,12 +12,15 @@ from chexpert.config import find_checkpoint
 from chexpert.config.training_checks import find_backbones
 from chexpert.errors import Code, UserError
 from chexpert.inference.members import find_run
+from chexpert.inference.soup_data import get_held_out_setting
 from chexpert.runs import files as run_files
 from chexpert.runs.config_keys import flatten
 from chexpert.runs.diff import list_differing_keys
 from chexpert.runs.read import read_mapping
+from chexpert.weights import names_a_file, parse_source
 
 HEAD_HINT = "average weights of one network; probabilities of different ones: chexpert ensemble"
+COMPARED = ("valid", "train")
 IGNORED = ("frozen", "pretrained")
 """Settings of a network that change no weight's place."""
 
@@ -103,7 +107,9 @@ def check_same_network(first: SoupMember, other: SoupMember) -> None:
 
 
 def check_same_data(first: SoupMember, other: SoupMember) -> None:
-    """Check that the runs were evaluated on the same images, where both say so.
+    """Check that the runs were trained and evaluated on the same images, where both say so.
+
+    Runs that held out different patients trained on different ones of the same table: their train splits may differ.
 
     Raises:
         UserError: they were not.
@@ -112,9 +118,13 @@ def check_same_data(first: SoupMember, other: SoupMember) -> None:
     for member in (first, other):
         run = find_run(member.path)
         splits = read_mapping(run / run_files.DATA).get("splits", {}) if run else {}
-        prints.append(splits.get("valid", {}).get("fingerprint"))
-    if None not in prints and prints[0] != prints[1]:
-        message = "runs on other data: their valid splits differ"
+        prints.append({split: splits.get(split, {}).get("fingerprint") for split in COMPARED})
+    held = [get_held_out_setting(member.config) for member in (first, other)]
+    for split in COMPARED if held[0] == held[1] else ("valid",):
+        one, two = (own[split] for own in prints)
+        if None in (one, two) or one == two:
+            continue
+        message = f"runs on other data: their {split} splits differ"
         hint = "average runs of the same data; to compare others: chexpert evaluate"
         raise UserError(message, code="other-data", where=f"{first.path} and {other.path}", hint=hint)
 
@@ -166,9 +176,17 @@ def get_start(member: SoupMember) -> dict[str, Any]:
         raise UserError(message, code="missing-run", where=str(member.path), hint=hint)
     if source := config.get("start_from"):
         return {"start_from": identify_start(str(source))}
-    pretrained = [node.get("pretrained") or False for _, node in find_backbones(config["model"], "model")]
+    pretrained = [identify_pretrained(node.get("pretrained")) for _, node in find_backbones(config["model"], "model")]
     random = not pretrained or not all(pretrained)
     return {"pretrained": pretrained, "seed": config["seed"] if random else None}
+
+
+def identify_pretrained(value: Any) -> Any:
+    """Return the digest of a file of weights; names of public weights, flags and files that are gone as they are."""
+    file = parse_source(value).file if names_a_file(value) else None
+    if file is None or not Path(file).is_file():
+        return value or False
+    return f"weights {hashlib.sha256(Path(file).read_bytes()).hexdigest()[:12]}"
 
 
 def identify_start(source: str) -> str:

@@ -23,9 +23,11 @@ from chexpert.metrics.localization.segmentations import Segmentations, write_seg
 from chexpert.metrics.operating_point import youden_threshold, youden_thresholds
 from chexpert.metrics.prior_shift import adjust_prevalence, estimate_prevalence
 from chexpert.metrics.study_aggregation import (
+    choose_unit,
     find_patient,
     find_study,
     number_studies,
+    number_units,
     reduce_labels,
     reduce_scores,
     reduce_to_studies,
@@ -48,6 +50,7 @@ __all__ = [
     "bootstrap_of_means",
     "calibrate",
     "chance",
+    "choose_unit",
     "compare_aurocs",
     "conformal_p_values",
     "curve_area",
@@ -67,6 +70,7 @@ __all__ = [
     "multilabel_auroc",
     "normalize_hit",
     "number_studies",
+    "number_units",
     "percentile_interval",
     "prediction_sets",
     "rank_accuracy",

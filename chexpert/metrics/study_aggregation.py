@@ -1,7 +1,7 @@
 """From views to studies, the competition's unit: one row a study, its score the maximum over its views."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -13,6 +13,11 @@ MIMIC = re.compile(r"s[0-9]{8}")
 """A study's folder in MIMIC-CXR."""
 PATIENT = re.compile(r"(?:^|/)(patient[0-9]+(?=/study)|p[0-9]{8}(?=/s[0-9]{8}))", re.IGNORECASE)
 """A patient's folder in CheXpert or MIMIC-CXR, above that of a study."""
+EXTERNAL = re.compile(
+    r"(?:^|/)(ChestX-ray14(?=/patient[0-9]+/study[0-9])|PadChest(?=/patient[0-9]+/study[0-9])"
+    r"|MIMIC-CXR(?=/p[0-9]{2}/p[0-9]{8}/s[0-9]{8})|VinDr-CXR(?=/)|RSNA-Pneumonia(?=/))"
+)
+"""The folder of an external data set, above its patients, as this project spells its names."""
 
 
 def find_study(path: str) -> str:
@@ -43,6 +48,43 @@ def find_patient(name: str) -> str:
     """
     found = PATIENT.search(name)
     return found[1].lower() if found else find_study(name)
+
+
+def choose_unit(names: Iterable[str]) -> str:
+    """Return what the bootstrap resamples: ``study``, or ``patient`` where a row is of an external data set.
+
+    CheXpert's validation and test splits have one study a patient. Other data sets have many (NIH ChestX-ray14: nine
+    images a patient in its test split, each a study of its own here), which are no independent evidence: sampled
+    singly, they would make intervals too narrow.
+
+    >>> choose_unit(["CheXpert-v1.0/valid/patient64541/study1"]), choose_unit(["ChestX-ray14/patient00001/study1"])
+    ('study', 'patient')
+    """
+    return "patient" if any(map(EXTERNAL.search, names)) else "study"
+
+
+def number_units(names: Sequence[str], level: str = "image") -> tuple[np.ndarray, list[str]]:
+    """Number the studies or patients that the bootstrap resamples, see :func:`choose_unit`.
+
+    Args:
+        names: of N views or studies.
+        level: ``image`` or ``study``: what they are.
+
+    Returns:
+        (N,) int, of each row the number of its unit, from 0 on; and the names of the units by number.
+
+    >>> number_units(["ChestX-ray14/patient00001/study1", "ChestX-ray14/patient00001/study2"], "study")
+    (array([0, 0]), ['ChestX-ray14/patient00001'])
+    """
+    if choose_unit(names) == "study":
+        return number_studies(names if level == "study" else [find_study(name) for name in names])
+    return number_studies([_name_patient(name) for name in names])
+
+
+def _name_patient(name: str) -> str:
+    """Name a patient with the data set: several number theirs from 1 on."""
+    found, patient = EXTERNAL.search(name), find_patient(name)
+    return f"{found[1]}/{patient}" if found and patient != name else patient
 
 
 def number_studies(studies: Sequence[str]) -> tuple[np.ndarray, list[str]]:

@@ -5,6 +5,7 @@ from typing import Any
 
 from chexpert.evaluation import describe_level
 from chexpert.report.run_data import RunData
+from chexpert.report.text.values import describe_resamples
 from chexpert.runs.synthetic import WORDS, is_synthetic_run
 
 
@@ -43,4 +44,4 @@ def describe_interval(content: Mapping[str, Any]) -> str:
     """Describe an interval: "95 % interval, 1,000 resamples of 239 studies", with a no-break space."""
     if not content:
         return "without intervals"
-    return f"95\u00a0% interval, {content['bootstrap']['replicates']:,} resamples of {content['studies']:,} studies"
+    return f"95\u00a0% interval, {describe_resamples(content)}"

@@ -32,7 +32,7 @@ class Distillation:
         temperature: float = 1.0,
         out_of_fold: str | bool = "auto",
     ) -> None:
-        self.teachers = [Path(teacher) for teacher in teachers or ()]
+        self.teachers = [Path(teacher).absolute() for teacher in teachers or ()]  # whatever folder is left later
         self.weight, self.temperature, self.out_of_fold = weight, temperature, out_of_fold
 
     @staticmethod

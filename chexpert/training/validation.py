@@ -21,6 +21,7 @@ from chexpert.metrics import (
     find_study,
     mean_auroc_interval,
     number_studies,
+    number_units,
     reduce_to_studies,
 )  # fmt: skip
 from chexpert.runs import files as run_files
@@ -124,9 +125,9 @@ class Validation(nn.Module):
         _, over = self.find_mean()
         columns = [self.observations.index(name) for name in over]
         scores, labels, mask = (rows[:, columns] for rows in self.labeled)
-        views = number_studies([find_study(path) for path in self.paths])[0]
-        studies = views if self.level == "image" else np.arange(len(scores))
-        return mean_auroc_interval(scores, labels, mask, studies, replicates=200), over  # each epoch: seconds count
+        studies = number_studies([find_study(path) for path in self.paths])[1]
+        units, _ = number_units(self.paths if self.level == "image" else studies, self.level)
+        return mean_auroc_interval(scores, labels, mask, units, replicates=200), over  # each epoch: seconds count
 
     def _join_losses(self) -> torch.Tensor:
         """On the CPU first: not every device has float64."""

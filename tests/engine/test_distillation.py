@@ -143,6 +143,39 @@ def test_resumed_run_reads_its_table_and_refuses_changed_teachers(phantom, folds
         open_data(phantom, run, *teachers(*copies))
 
 
+@pytest.mark.parametrize(
+    ("overrides", "where"),
+    [
+        (["distill.weight=0.5"], "distill.weight"),
+        (["distill.temperature=2"], "distill.temperature"),
+        (["distill.out_of_fold=false"], "distill.out_of_fold"),
+    ],
+)
+def test_resumed_run_keeps_its_settings(phantom, folds, tmp_path, overrides, where):
+    open_data(phantom, tmp_path, *teachers(*folds), "distill.weight=0.75")
+    with raises("conflict", where):
+        open_data(phantom, tmp_path, *teachers(*folds), "distill.weight=0.75", *overrides)
+
+
+def test_resumed_run_keeps_its_teachers_and_lets_their_weights_go(phantom, folds, tmp_path, monkeypatch):
+    copies = [Path(shutil.copytree(fold, tmp_path / fold.name)) for fold in folds]
+    monkeypatch.chdir(tmp_path)
+    run = tmp_path / "run"
+    open_data(phantom, run, *teachers(*(copy.relative_to(tmp_path) for copy in copies)))
+    written = (run / "distillation.json").read_text()
+    for others in (
+        [tmp_path / "never", copies[1]],
+        copies[:1],
+    ):
+        with raises("conflict", "distill.teachers"):
+            open_data(phantom, run, *teachers(*others))
+    with raises("other-weights", copies[1]):
+        open_data(phantom, run, *teachers(*reversed(copies)))
+    shutil.rmtree(copies[0] / "checkpoints")  # the folder stays
+    open_data(phantom, run, *teachers(*copies))
+    assert (run / "distillation.json").read_text() == written
+
+
 def test_stopped_run_resumes_to_the_same_bits(phantom, folds, undisturbed, monkeypatch, tmp_path):
     options = [*teachers(*folds), "labels=lsr", "labels.redraw=true"]
     whole = undisturbed(*options)

@@ -41,6 +41,7 @@ def test_differences_are_those_of_the_averaged_scores():
     assert content["members"] == {name: auroc(one.columns[EDEMA], LABELS).value for name, one in MEMBERS.items()}
     best = max(content["members"], key=content["members"].get)
     assert (content["best_member"]["name"], content["best_member"]["chosen_on"]) == (best, None)
+    assert content["best_member"]["chosen_on_these_rows"]
     assert "favors" in describe_members(content, "valid")
 
 

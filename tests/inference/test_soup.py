@@ -1,6 +1,7 @@
 """Weight soups of tiny runs."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -126,8 +127,9 @@ def test_runs_of_several_seeds_share_their_start_and_what_all_held_out(runs, tmp
     assert shared
     assert set(read_predictions(run_files.predictions(made.folder, "dev")).names) == shared
     assert "dev" not in read_config(made.folder)["data"]
-    (note,) = made.notes
+    note, started = made.notes
     assert str(len(shared)) in note
+    assert "start" in started
     with raises("missing-split"):
         ensemble([made.folder], split="dev")
 
@@ -163,6 +165,37 @@ def test_other_weights_and_files_without_a_start_are_errors(runs):
         read_soup_members([first])
     with raises("input-kind", first.with_suffix(".safetensors")):
         read_soup_members([first, first.with_suffix(".safetensors")])
+
+
+def test_start_of_a_file_is_its_content(runs, tmp_path):
+    """Equal files of two names are one start, and one name of two contents is two."""
+    base = runs["base"]
+    files = [tmp_path / "a.safetensors", tmp_path / "b.safetensors", tmp_path / "c.safetensors"]
+    for file, content in zip(files, (b"1", b"1", b"2"), strict=True):
+        file.write_bytes(content)
+
+    def change(file):
+        def set_file(own):
+            own["config"].pop("start_from", None)
+            backbone = own["config"]["model"].get("backbone", own["config"]["model"])
+            backbone["pretrained"] = str(file)
+
+        return set_file
+
+    made = [edit(run_files.checkpoint(base), tmp_path / file.stem / "checkpoints/best.ckpt", change(file))
+            for file in files]  # fmt: skip
+    assert describe_start(read_soup_members(made[:2])).startswith("pretrained=weights ")
+    with raises("not-comparable"):
+        describe_start(read_soup_members(made[1:]))
+
+
+def test_runs_trained_on_other_images_are_an_error(runs, tmp_path):
+    copy = Path(shutil.copytree(runs["base"], tmp_path / "copy"))
+    content = read_mapping(copy / "data.json")
+    content["splits"]["train"]["fingerprint"] = "0"
+    (copy / "data.json").write_text(json.dumps(content))
+    with raises("other-data"):
+        read_soup_members([run_files.checkpoint(runs["base"]), run_files.checkpoint(copy)])
 
 
 def test_greedy_without_a_split_of_its_own_leaves_no_folder(root, tmp_path):

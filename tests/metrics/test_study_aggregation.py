@@ -10,7 +10,7 @@ from helpers.errors import raises
 
 from chexpert.cli.main import main
 from chexpert.config import STUDY_SCORES as CONFIG_SCORES
-from chexpert.metrics import reduce_scores, reduce_to_studies
+from chexpert.metrics import choose_unit, number_units, reduce_scores, reduce_to_studies
 from chexpert.observations import STUDY_SCORES
 
 STUDIES = ["b", "a", "b", "b"]
@@ -102,3 +102,30 @@ def test_commands_and_config_have_the_one_list_of_study_scores(command, monkeypa
     with pytest.raises(SystemExit):
         main()
     assert f"--study-score {{{','.join(STUDY_SCORES)}}}" in " ".join(capsys.readouterr().out.split())
+
+
+NIH = ["ChestX-ray14/patient00001/study1/00000001_000.png", "ChestX-ray14/patient00001/study2/00000001_001.png",
+       "ChestX-ray14/patient00002/study1/00000002_000.png"]  # fmt: skip
+CHEXPERT = ["CheXpert-v1.0/valid/patient00001/study1/view1_frontal.jpg", "patient00001/study2/view1_frontal.jpg"]
+IMAGE = "00000000-1111-2222-3333-444444444444"
+
+
+@pytest.mark.parametrize(
+    ("names", "unit", "numbers"),
+    [
+        (CHEXPERT, "study", [0, 1]),
+        (["patient1/a.png", "id-0123456789ab"], "study", [0, 1]),
+        (NIH, "patient", [0, 0, 1]),
+        (["PadChest/patient1/study1/1.png", "PadChest/patient1/study2/2.png"], "patient", [0, 0]),
+        ([f"MIMIC-CXR/p10/p10000032/s5041426{n}/a.jpg" for n in (7, 8)], "patient", [0, 0]),
+        (["VinDr-CXR/test/a.dicom", "VinDr-CXR/test/b.dicom"], "patient", [0, 1]),
+        ([f"RSNA-Pneumonia/{IMAGE}.dcm"], "patient", [0]),
+        ([*NIH, *CHEXPERT], "patient", [0, 0, 1, 2, 2]),  # one number in two data sets is two patients
+    ],
+)
+def test_patients_of_external_sets_are_resampled_and_studies_of_others(names, unit, numbers):
+    assert choose_unit(names) == unit
+    assert number_units(names)[0].tolist() == numbers
+    studies = [name.rpartition("/")[0] if "/study" in name or "/s5" in name else name for name in names]
+    assert choose_unit(studies) == unit
+    assert number_units(studies, "study")[0].tolist() == numbers

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from chexpert.evaluation.explainers.quality_files import Quality, read_quality
 from chexpert.evaluation.explainers.rankings import average_ranks, compare_rankings, rank_explainers
 from chexpert.evaluation.explainers.replicates import ViewReplicates, mean_over
 from chexpert.evaluation.explainers.saliency_card import read_hyperparameters, write_card
+from chexpert.evaluation.join import count_studies
+from chexpert.metrics import choose_unit
 from chexpert.metrics.bootstrap import find_ends
 
 NOTHING = {"value": None, "ci_low": None, "ci_high": None, "n": 0}
@@ -52,7 +55,7 @@ def compare_explainers(
         "models": [_describe_model(model, by, replicates, seed) for model in models],
         "same_views": all(own == views[0] for own in views) if all(views) else None,
         "by": by,
-        "bootstrap": {"replicates": replicates, "seed": seed, "unit": "study"},
+        "bootstrap": {"replicates": replicates, "seed": seed, "unit": choose_unit(chain(*views))},
         "metrics": {
             key: {"name": one.name, "meaning": one.meaning, "lower_is_better": one.lower_is_better,
                   "ranked": one.ranked}
@@ -94,7 +97,7 @@ def _describe_model(model: ScoredModel, by: str, replicates: int, seed: int) -> 
         "folders": [str(one.folder) for one in model.folders],
         "network": describe_network(model.config),
         "views": len(model.views) or content.get("views"),
-        "studies": resampled.studies if resampled else None,
+        "studies": count_studies(model.views, "image") if resampled else None,
         "split": content.get("split", "valid"),
         "masks": any(one.content.get("masks") for one in model.folders),
         "synthetic": any(one.content.get("synthetic") for one in model.folders),

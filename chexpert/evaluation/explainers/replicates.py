@@ -7,11 +7,13 @@ import numpy as np
 from chexpert.evaluation.explainers.metrics import Metric
 from chexpert.evaluation.explainers.models import ViewRows
 from chexpert.metrics.resampling import resample_studies
-from chexpert.metrics.study_aggregation import find_study, number_studies
+from chexpert.metrics.study_aggregation import number_units
 
 
 class ViewReplicates:
     """The metrics of V views and of R replicates that sample their studies with replacement, the same for all.
+
+    Of external data sets whole patients are sampled.
 
     Args:
         views: names of the views that were scored.
@@ -22,8 +24,7 @@ class ViewReplicates:
     def __init__(self, views: Iterable[str], replicates: int = 1000, seed: int = 0) -> None:
         names = sorted(set(views))
         self._places = {view: place for place, view in enumerate(names)}
-        studies, listed = number_studies([find_study(view) for view in names])
-        self.studies = len(listed)
+        studies, _ = number_units(names)
         counts = resample_studies(studies, replicates, seed)
         self._counts = np.vstack([np.ones((1, len(names))), counts])  # the first holds every view once
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from chexpert.evaluation.join import describe_bootstrap
 from chexpert.evaluation.observation_metrics import interval_to_dict
 from chexpert.evaluation.selective.confidence import PLAIN, RANDOM
 from chexpert.evaluation.selective.labeled import LabeledConfidences
@@ -116,7 +117,7 @@ def evaluate_selective(
         "unlabeled": [name for name in confidences.observations if name not in names],
         "coverages": list(COVERAGES),
         "thresholds": dict(zip(confidences.observations, thresholds.tolist(), strict=True)),
-        "bootstrap": {"replicates": replicates, "seed": seed, "unit": "study"},
+        "bootstrap": describe_bootstrap(confidences.names, studies, replicates, seed),
         "confidences": described,
     }
 

@@ -11,6 +11,7 @@ from chexpert.report.evaluation_setting import describe_choice, is_synthetic
 from chexpert.report.names import Names, hide_value
 from chexpert.report.run_data import RunData
 from chexpert.report.text.gate import describe_gate
+from chexpert.report.text.values import UNITS
 from chexpert.runs.synthetic import WORDS
 
 SHOWN = 200
@@ -107,9 +108,10 @@ def list_done(run_data: RunData) -> Iterator[str]:
     if run_data.calibration:
         yield f"Calibration ({run_data.calibration.method}) was fitted on the {run_data.calibration.fitted_on} split."
     if bootstrap := content.get("bootstrap"):
+        units = UNITS[bootstrap["unit"]]
         yield (
-            f"Intervals: {bootstrap['replicates']:,} resamples of whole studies with replacement, seed "
-            f"{bootstrap['seed']}; they show how metrics vary with other studies, not with another training."
+            f"Intervals: {bootstrap['replicates']:,} resamples of whole {units} with replacement, seed "
+            f"{bootstrap['seed']}; they show how metrics vary with other {units}, not with another training."
         )
 
 

@@ -16,6 +16,7 @@ from chexpert.report.text.comparison_tables import (
     setting_rows,
 )
 from chexpert.report.text.seed_spread import describe_spread
+from chexpert.report.text.values import describe_resamples
 from chexpert.runs.synthetic import WORDS
 
 LEVEL = 0.05
@@ -44,10 +45,9 @@ def describe_evaluation_setting(content: Mapping[str, Any]) -> str:
     of = f" over {len(over)} ({', '.join(over)})" if content["by"] == "auroc_mean" else ""
     labels = f", labels of {' and '.join(content['labels_of'])}" if content["labels_of"] else ""
     synthetic = f"{WORDS}, " if len(content["synthetic"]) == len(content["models"]) else ""
-    bootstrap = content["bootstrap"]
     return (
         f"{metric}{of}, {synthetic}{split}{describe_rows(content)}{labels}, n = {content['n']:,} that all have, "
-        f"[95 % interval, {bootstrap['replicates']:,} resamples of {content['studies']:,} studies, the same for all]"
+        f"[95 % interval, {describe_resamples(content)}, the same for all]"
     )
 
 

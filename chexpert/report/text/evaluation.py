@@ -7,7 +7,7 @@ from chexpert.evaluation import describe_level
 from chexpert.evaluation.thresholds import warn_of_labels
 from chexpert.report.text.evaluation_settings import describe_settings
 from chexpert.report.text.prediction_sets import describe_sets
-from chexpert.report.text.values import format_number, format_value
+from chexpert.report.text.values import describe_resamples, format_number, format_value
 from chexpert.runs.synthetic import WORDS
 
 SHOWN = 5
@@ -38,8 +38,7 @@ def describe_aurocs(content: Mapping[str, Any], evaluation_setting: str, note: s
 
 
 def _head(content: Mapping[str, Any], evaluation_setting: str) -> str:
-    bootstrap = content["bootstrap"]
-    interval = f"[95 % interval, {bootstrap['replicates']:,} resamples of {content['studies']:,} studies]"
+    interval = f"[95 % interval, {describe_resamples(content)}]"
     synthetic = f"{WORDS}, " if content.get("synthetic") else ""
     return f"AUROC, {synthetic}{evaluation_setting}, {describe_level(content)}, n = {content['n']:,}, {interval}"
 

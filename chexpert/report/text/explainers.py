@@ -21,7 +21,7 @@ from chexpert.report.text.explainer_tables import (
     tau_table,
 )
 from chexpert.report.text.explanation_quality import describe_left_out
-from chexpert.report.text.values import is_undefined
+from chexpert.report.text.values import UNITS, is_undefined
 from chexpert.runs.synthetic import NOTE
 
 WIDTH = 120
@@ -48,7 +48,8 @@ def describe_intervals(content: Mapping[str, Any]) -> str:
     by = content["by"] if content["by"] not in content["metrics"] else content["metrics"][content["by"]]["name"]
     return (
         f"explainers by {by.replace('_', ' ')}; value [95 % interval] n, the number of maps, in means of observations; "
-        f"intervals of means and differences by {content['bootstrap']['replicates']:,} resamples of studies"
+        f"intervals of means and differences by {content['bootstrap']['replicates']:,} resamples of "
+        f"{UNITS[content['bootstrap']['unit']]}"
     )
 
 

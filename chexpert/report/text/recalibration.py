@@ -6,7 +6,7 @@ from typing import Any
 
 from chexpert.evaluation import describe_level
 from chexpert.evaluation.thresholds import WARNING
-from chexpert.report.text.values import format_number, format_value
+from chexpert.report.text.values import describe_resamples, format_number, format_value
 
 NAMES = {"as_is": "as is", "prior_shift": "prior shift", "refit": "refit"}
 SHARES = {"sensitivity": "sensitivity", "specificity": "specificity", "ppv": "PPV", "npv": "NPV"}
@@ -14,10 +14,9 @@ SHARES = {"sensitivity": "sensitivity", "specificity": "specificity", "ppv": "PP
 
 def describe_recalibration(report: Mapping[str, Any]) -> str:
     """Return a table for each observation: the run's thresholds on the new labels, and what each remedy gives."""
-    bootstrap = report["bootstrap"]
     lines = [
         f"thresholds on given labels, {describe_level(report)}, n = {report['n']:,}, "
-        f"[95 % interval, {bootstrap['replicates']:,} resamples of {report['studies']:,} studies]",
+        f"[95 % interval, {describe_resamples(report)}]",
         f"as is: chosen on {report['chosen_on']}" + (f"; {WARNING}" if report["labels_before"] == "report" else ""),
         "prior shift: for another prevalence, without a label; holds if positives score as before, and negatives too",
         "refit: the threshold is of all rows, with its interval; its values are of cross-validation over patients, "

@@ -7,7 +7,7 @@ from chexpert.evaluation import describe_level
 from chexpert.evaluation.selective.confidence import PLAIN
 from chexpert.evaluation.selective.evaluate import LOSSES, MEAN, find_better
 from chexpert.report.text.comparison_tables import align, format_p
-from chexpert.report.text.values import format_number, format_value, is_undefined
+from chexpert.report.text.values import UNITS, format_number, format_value, is_undefined
 
 LOSS_NAMES = {"error": "0/1 error", "brier": "Brier score"}
 SHOWN = (0.5, 0.8, 0.9, 1.0)
@@ -30,7 +30,7 @@ def describe_selective(content: Mapping[str, Any], setting: Mapping[str, Any], t
     lines = [
         f"risk and coverage of {head}",
         f"risk: mean over {', '.join(content['thresholds'])}; {describe_thresholds(content)}",
-        f"[95 % interval, {bootstrap['replicates']:,} resamples of studies, the same for all]",
+        f"[95 % interval, {bootstrap['replicates']:,} resamples of {UNITS[bootstrap['unit']]}, the same for all]",
     ]
     if content["unlabeled"]:
         lines.append(f"no label of {', '.join(content['unlabeled'])}: left out of the risk")

@@ -4,6 +4,9 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+UNITS = {"study": "studies", "patient": "patients"}
+"""What the bootstrap resamples, in words."""
+
 
 def format_value(metric: Mapping[str, Any], digits: int = 3) -> str:
     """Format a metric with its interval; undefined is a dash.
@@ -22,6 +25,18 @@ def format_value(metric: Mapping[str, Any], digits: int = 3) -> str:
 def format_number(value: float | None, digits: int = 3) -> str:
     """Format a number; undefined is a dash."""
     return "-" if is_undefined(value) else f"{value:.{digits}f}"
+
+
+def describe_resamples(content: Mapping[str, Any]) -> str:
+    """Describe what the intervals of an evaluation resample: studies, or of external data sets patients.
+
+    >>> describe_resamples({"studies": 1234, "bootstrap": {"replicates": 1000, "unit": "study"}})
+    '1,000 resamples of 1,234 studies'
+    """
+    bootstrap = content["bootstrap"]
+    patients = bootstrap.get("unit") == "patient"
+    units = f"{bootstrap['units']:,} patients" if patients else f"{content['studies']:,} studies"
+    return f"{bootstrap['replicates']:,} resamples of {units}"
 
 
 def format_short(value: float | None, digits: int = 2) -> str:
