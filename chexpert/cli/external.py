@@ -29,6 +29,7 @@ def run(given: Namespace) -> None:
     from chexpert.data.sources.external.describe import describe_mapping, describe_split
     from chexpert.data.sources.external.export import BOXED, LABELS, MASKS, export_split
     from chexpert.errors import UserError
+    from chexpert.observations import OBSERVATIONS, SPELLINGS
 
     layout = find_layout(given.root, where="")
     if not isinstance(layout, ExternalLayout):
@@ -43,5 +44,8 @@ def run(given: Namespace) -> None:
     print(f"evaluate: chexpert evaluate --predictions {scores} --labels {labels} --out OUT.json")
     if split.masks:
         masks, boxed, maps = (shlex.quote(str(given.out / name)) for name in (MASKS, BOXED, "maps"))
-        print(f"explain:  chexpert explain RUN {boxed} --root {root} --out {maps}")
-        print(f"localize: chexpert localize --ground-truth {masks} --maps {maps} --out OUT.json")
+        names = {SPELLINGS.get(name, name) for own in split.masks.values() for name in own}
+        outlined = " ".join(shlex.quote(name) for name in OBSERVATIONS if name in names)
+        chosen = f"--explainer gradcam --observations {outlined}"
+        print(f"explain:  chexpert explain RUN {boxed} --root {root} {chosen} --out {maps}")
+        print(f"localize: chexpert localize --ground-truth {masks} --maps {maps}/gradcam/maps --out OUT.json")

@@ -1,9 +1,12 @@
 """``chexpert external``: what it writes and names, and how other commands read it."""
 
 import csv
+import json
+import shlex
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from helpers.cli import run_cli
 from helpers.external_trees import write_mimic, write_nih, write_rsna, write_vindr
@@ -12,6 +15,7 @@ from chexpert.data.sources.external import SETS
 from chexpert.evaluation import evaluate_files
 from chexpert.inference.drift_sets import read_given
 from chexpert.inference.inputs import list_images
+from chexpert.metrics import LocalMap, write_map
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +64,26 @@ def test_drift_reads_all_splits_with_their_circumstances(nih):
     assert len(found.images) == 24
     assert len(set(found.patients)) == 12
     assert set(found.metadata["sex"]) == {"Male", "Female"}
+
+
+def test_printed_commands_name_one_explainer_and_the_observations_with_masks(nih, tmp_path):
+    out = tmp_path / "out"
+    lines = run_cli("external", str(nih), str(out)).stdout.splitlines()
+    explain, localize = (next(line for line in lines if line.startswith(word)) for word in ("explain:", "localize:"))
+    words = shlex.split(explain)
+    assert words[words.index("--explainer") + 1] == "gradcam"
+    assert words[words.index("--observations") + 1 : words.index("--out")] == ["Cardiomegaly", "Lung Lesion"]
+    assert words[words.index("--out") + 1] == str(out / "maps")
+    words = shlex.split(localize.partition("chexpert ")[2])
+    maps = Path(words[words.index("--maps") + 1])
+    assert maps == out / "maps" / "gradcam" / "maps"
+    for view, names in json.loads((out / "masks.json").read_text()).items():
+        for name in names:
+            file = maps / f"{view}_{name}_map.npz"
+            write_map(file, LocalMap(np.linspace(0, 1, 48 * 48).reshape(48, 48), 0.6, 48, 48))
+    words[-1] = str(tmp_path / "localized.json")
+    done = run_cli(*words)
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize("write", [write_mimic, write_rsna, write_vindr])

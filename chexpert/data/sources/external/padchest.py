@@ -154,10 +154,8 @@ def _read_labels(table: SourceTable) -> dict[str, np.ndarray]:
     for name in (*UNKNOWN, UNCHANGED):
         others.pop(name, None)
     if others:
-        first = ", ".join(f"{name} ({count:,})" for name, count in others.most_common(5))
-        log.log(
-            NOTE, f"{table.path.name}: {len(others)} names of labels have no counterpart, the most frequent: {first}"
-        )
+        listed = ", ".join(f"{name} ({count:,})" for name, count in others.most_common())
+        log.log(NOTE, f"{table.path.name}: {len(others)} names of labels have no counterpart: {listed}")
     known = np.array([bool({*names} - {UNCHANGED}) and not {*UNKNOWN} & {*names} for names in cells])
     return {
         label: np.where(known, [label in names for names in cells], np.nan).astype("float32")
