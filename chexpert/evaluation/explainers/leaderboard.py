@@ -97,7 +97,7 @@ def _describe_model(model: ScoredModel, by: str, replicates: int, seed: int) -> 
         "folders": [str(one.folder) for one in model.folders],
         "network": describe_network(model.config),
         "views": len(model.views) or content.get("views"),
-        "studies": count_studies(model.views, "image") if resampled else None,
+        "studies": count_studies(sorted(model.views), "image") if resampled else None,
         "split": content.get("split", "valid"),
         "masks": any(one.content.get("masks") for one in model.folders),
         "synthetic": any(one.content.get("synthetic") for one in model.folders),
