@@ -9,6 +9,7 @@ from safetensors.torch import save
 from chexpert.checkpoints.fitted import read_fitted
 from chexpert.checkpoints.metadata import FORMAT, without_pretrained
 from chexpert.checkpoints.read import read_checkpoint
+from chexpert.checkpoints.training_data import describe_training_data
 from chexpert.errors import UserError
 from chexpert.runs import files as run_files
 from chexpert.runs.synthetic import TRAINED, is_synthetic_metadata
@@ -38,7 +39,8 @@ def export(run: Path) -> Path:
         "synthetic": synthetic,
         "contamination": stored.get("contamination"),
         "note": "Research software: not a medical device." + f" The model was {TRAINED}." * synthetic,
-    } | read_fitted(run)
+    }
+    metadata |= describe_training_data(run, stored["observations"]) | read_fitted(run)
     if "made_of" in stored:  # of averaged weights, or of a distilled network; without a path
         metadata["made_of"] = stored["made_of"]
     part = path.with_name(path.name + run_files.PART)

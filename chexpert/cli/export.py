@@ -26,7 +26,7 @@ LIBRARIES = ("onnx", "onnxscript", "onnxruntime")
 def add_arguments(parser: ArgumentParser) -> None:
     """Add the arguments to a parser."""
     add = parser.add_argument
-    add("run", type=Path, nargs="?", metavar="RUN", help="a run folder, or a checkpoint")
+    add("run", type=Path, nargs="?", metavar="RUN", help="a run folder, a checkpoint, or hf:OWNER/NAME")
     add("out", type=Path, nargs="?", metavar="OUT", help="a new folder")
     add("--to", dest="format", choices=FORMATS, default="onnx", help="onnx, or pt2: a program of torch (onnx)")
     precision = "of the network; others than fp32 print the change of the AUROC (fp32)"
@@ -46,10 +46,14 @@ def run(given: Namespace) -> None:
         raise ArgumentError(None, "RUN and OUT are needed, or --check FILE")
     if given.precision == "int8" and given.format == "pt2":
         raise ArgumentError(None, "--precision int8 needs --to onnx")
+    _check_out(given.out)
+
+    from chexpert.checkpoints.hub import get_local_path
+
+    given.run = get_local_path(given.run)
     if not given.run.exists():
         hint = "give a run folder, or a checkpoint"
         raise UserError("no such run", code="missing-run", where=str(given.run), hint=hint)
-    _check_out(given.out)
     if given.format == "onnx" and (missing := [name for name in LIBRARIES if not find_spec(name)]):
         message = f"not installed: {', '.join(missing)}"
         raise UserError(message, code="not-installed", where="--to onnx", hint=advise_extra("onnx"))

@@ -18,6 +18,8 @@ from chexpert.engine.teachers import Teacher, hash_weights, predict_teacher, rea
 from chexpert.errors import UserError
 from chexpert.evaluation import read_labels, read_predictions
 from chexpert.evaluation.members import compare_with_members
+from chexpert.models import describe_run
+from chexpert.weights.license import describe_part
 from chexpert.report.text.members import describe_members
 from chexpert.runs import files as run_files
 from chexpert.runs.read import read_mapping
@@ -138,6 +140,7 @@ def write_table(
             "path": str(teacher.path),
             "name": teacher.name, "weights": teacher.digest, "fold": teacher.is_fold, "views": int(known.sum()),
             "from_tables": read, "out_of_fold": bool(not wanted.all() or teacher.select_held_out(frame).all()),
+            "origin": describe_run(teacher.metadata).weights, **describe_part(teacher.metadata),
         })  # fmt: skip
     if not count.any():
         message = "no training view is taught: the teachers were trained on all of them"
@@ -184,11 +187,15 @@ def describe_teaching(content: Mapping[str, Any], settings: Distillation) -> str
 
 
 def describe_origin(folder: Path) -> dict[str, Any]:
-    """Return what a distilled network was made of, for its metadata: no path; empty where nobody taught it."""
+    """Return what a distilled network was made of, for its metadata: no path, no name of a run; empty where nobody taught it."""
     content = read_mapping(folder / run_files.DISTILLATION)
     if not content:
         return {}
-    teachers = [{key: own[key] for key in ("name", "weights", "out_of_fold")} for own in content["teachers"]]
+    keys = ("weights", "out_of_fold", "origin", "contamination", "licenses")
+    teachers = [
+        {"name": f"teacher {number}"} | {key: own[key] for key in keys if key in own}
+        for number, own in enumerate(content["teachers"], 1)
+    ]
     return {"kind": "distilled", "weight": content["weight"], "temperature": content["temperature"],
             "teachers": teachers}  # fmt: skip
 

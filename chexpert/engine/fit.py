@@ -99,6 +99,8 @@ def fit(
     module = make_module(cfg, model, data, distributed=trainer.world_size > 1)
     if origin := describe_origin(folder):
         module.metadata["made_of"] = origin
+        module.metadata["contamination"] = add_teachers(str(model.contamination), origin["teachers"])
+        results.metrics["contamination"] = module.metadata["contamination"]
     if trainer.is_global_zero:
         run_files.write_text(folder / run_files.CONFIG, OmegaConf.to_yaml(OmegaConf.create(cfg)))
         run_files.write_json(folder / run_files.DATA, data.summarize())

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import huggingface_hub
+import yaml
 from huggingface_hub import errors as hub_errors
 
 from chexpert.checkpoints import load, read_metadata
@@ -17,7 +18,8 @@ from chexpert.explain.quality.cost import hash_weights
 from chexpert.gate import check_weights, read_gate
 from chexpert.models.licenses import complete_license
 from chexpert.models.pretrained import get_endpoint
-from chexpert.report.names import HIDDEN, hide_value
+from chexpert.report.model_card.card import renew_card
+from chexpert.report.names import HIDDEN, HUB, hide_value
 from chexpert.runs import files as run_files
 from chexpert.runs.config_keys import flatten
 from chexpert.runs.read import read_config, read_mapping_or_empty
@@ -29,6 +31,10 @@ CARD = "README.md"
 OWN = (CARD, WEIGHTS, METADATA, run_files.GATE)
 IGNORED = (".gitattributes", CARD)
 """Files of a repository that holds no model yet."""
+PARTS = ("members", "teachers", "left_out")
+PART = re.compile(r"(member|teacher) \d+")
+PLACE = re.compile(r"[/\\]|^~")
+HEADER = re.compile(r"\ufeff?---\n(.*?\n)---(?=\n|\Z)", re.DOTALL)
 LICENSE = re.compile(r"[a-z0-9][a-z0-9.-]*")
 
 
@@ -65,7 +71,7 @@ def push_run(
     """Put the best weights of a run on the Hugging Face Hub.
 
     Sent are best.safetensors, best.json with the SHA-256 of the others, gate.safetensors if there is one, and
-    MODEL_CARD.md as README.md: no pickle, no image, no name of a patient, no path.
+    the model card, as the run's files have it now, as README.md: no pickle, no image, no name of a patient, no path.
 
     Args:
         run: run folder.
@@ -111,9 +117,9 @@ def collect_files(run: Path, license_id: str | None = None) -> Pushed:
     if not weights.is_file():
         hint = "give the folder of a run that has finished an epoch"
         raise UserError("no exported weights", code="missing-file", where=str(weights), hint=hint)
-    card = run / run_files.MODEL_CARD
-    if not card.is_file():
-        raise UserError("no model card", code="missing-file", where=str(card), hint="chexpert report RUN writes it")
+    card, path = renew_card(run), run / run_files.MODEL_CARD
+    if card is None:
+        raise UserError("no model card", code="missing-file", where=str(path), hint="chexpert report RUN writes it")
     metadata = read_metadata(weights)
     _check_private(metadata, weights.with_suffix(".json"))
     loaded, pushed = load(weights), Pushed()
@@ -131,22 +137,33 @@ def collect_files(run: Path, license_id: str | None = None) -> Pushed:
             pushed.files[run_files.GATE] = gate
     content = json.dumps(metadata | {DIGESTS: digests}, indent=2, allow_nan=False) + "\n"
     pushed.files[METADATA] = content.encode()
-    pushed.files[CARD] = set_license(card.read_text(encoding="utf-8"), license_id).encode()
+    pushed.files[CARD] = set_license(card, license_id, path).encode()
     return pushed
 
 
-def set_license(card: str, license_id: str | None) -> str:
+def set_license(card: str, license_id: str | None, path: Path = Path(run_files.MODEL_CARD)) -> str:
     r"""Return a card with this license in its header, and without the sentence that none is chosen.
+
+    Raises:
+        UserError: it has no header that the Hub can read.
 
     >>> set_license("---\nlicense: other\ntags: []\n---\nText", "mit")
     '---\nlicense: mit\ntags: []\n---\nText'
     """
     if license_id is None:
         return card
-    head, dashes, body = card.removeprefix("---\n").partition("\n---")
-    head = re.sub(r"(?m)^license: .*$", f"license: {license_id}", head, count=1)
+    found = HEADER.match(card := card.replace("\r\n", "\n"))
+    try:
+        header = yaml.safe_load(found[1]) if found else None
+    except yaml.YAMLError:
+        header = None
+    if found is None or not isinstance(header, dict):
+        message, hint = "the card begins with no header of YAML between lines of ---", "chexpert report RUN writes it"
+        raise UserError(message, code="damaged-file", where=str(path), hint=hint)
+    text = yaml.safe_dump(header | {"license": license_id}, sort_keys=False, allow_unicode=False, width=120)
+    body = card[found.end() :]
     body = re.sub(r"(?m)^The owner of the weights has to choose.*$", f"License of the weights: {license_id}.", body)
-    return f"---\n{head}{dashes}{body}"
+    return f"---\n{text}---{body}"
 
 
 def check_licenses(run: Path, accepted: bool) -> list[str]:
@@ -156,7 +173,9 @@ def check_licenses(run: Path, accepted: bool) -> list[str]:
         UserError: one is non-commercial, and that was not accepted.
     """
     config, metrics = read_config(run), read_mapping_or_empty(run / run_files.METRICS)
-    found = list_licenses(config.get("model"), config.get("start_from"), metrics.get("contamination"))
+    exported = read_mapping_or_empty(run_files.checkpoint(run).with_suffix(".json"))
+    made_of = exported.get("made_of") or metrics.get("made_of")
+    found = list_licenses(config.get("model"), config.get("start_from"), metrics.get("contamination"), made_of)
     found = [complete_license(one) for one in found]
     if not config:
         found.append(StartLicense("weights that are not recorded: config.yaml is missing", "not known", None))
@@ -170,12 +189,28 @@ def check_licenses(run: Path, accepted: bool) -> list[str]:
 
 
 def _check_private(metadata: Mapping[str, Any], path: Path) -> None:
-    """Raise where a setting of the model names a file: its text would leave with it."""
-    for key, value in flatten(metadata["config"]).items():
-        if hide_value(key, value) == HIDDEN:
+    """Raise where a setting of the model, or another entry, names a file or a run: its text would leave with it."""
+    for key, value in flatten({key: own for key, own in metadata.items() if key != DIGESTS}).items():
+        own = key.removeprefix("config.")
+        if hide_value(own, value) == HIDDEN if own != key else _names_place(value):
             hint = "train without it, or take it out of best.json if the model does not need it"
-            message = f"the setting {key} may name a file of yours"
+            message = f"the setting {own} may name a file of yours"
             raise UserError(message, code="conflict", where=str(path), hint=hint)
+    made_of = metadata.get("made_of") or {}
+    for part in (part for kind in PARTS for part in made_of.get(kind, ())):
+        if not PART.fullmatch(str(part.get("name"))):
+            hint = "make it again by this version, or write `member 1` and so on in its place"
+            message = "made_of names a run of yours"
+            raise UserError(message, code="conflict", where=str(path), hint=hint)
+
+
+def _names_place(value: Any) -> bool:
+    """Return whether a text, or one in a list, looks like a path; names of the Hub do not."""
+    if isinstance(value, Mapping | list | tuple):
+        return any(map(_names_place, value.values() if isinstance(value, Mapping) else value))
+    return isinstance(value, str) and any(
+        PLACE.search(word) and not word.startswith(HUB) for word in value.strip("()").replace("(", " ").split()
+    )
 
 
 def _send(pushed: Pushed, name: HubName, *, public: bool, overwrite: bool) -> str:

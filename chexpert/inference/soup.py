@@ -1,6 +1,7 @@
 """A weight soup (Wortsman et al. 2022, arxiv.org/abs/2203.05482): one network with the mean of several's weights."""
 
 import math
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -20,10 +21,17 @@ from chexpert.inference.members import find_choice, find_members
 from chexpert.inference.opened_run import limit_batch, open_config_data, prepare
 from chexpert.inference.soup_data import hold_out_of_all, note_start
 from chexpert.inference.soup_folder import write_soup
-from chexpert.inference.soup_members import SoupMember, describe_members, describe_start, read_soup_members
+from chexpert.inference.soup_members import (
+    SoupMember,
+    describe_members,
+    describe_start,
+    name_member,
+    read_soup_members,
+)
 from chexpert.metrics import auroc
 from chexpert.models import Model
 from chexpert.models.batch_norm import list_learning_layers, recompute_statistics
+from chexpert.report.names import names_file
 from chexpert.runs import files as run_files
 from chexpert.training.model_scores import Watch, predict_models
 
@@ -110,19 +118,35 @@ def make_soup(
     for split in averager.data.reported:
         if split != chosen_on:
             soup.comparisons[split] = averager.compare(own[split], scores[split], split, folder, best, chosen_on)
-    run_files.write_json(folder / run_files.SOUP, metadata | {"comparisons": soup.comparisons, "notes": soup.notes})
+    run_files.write_json(
+        folder / run_files.SOUP,
+        metadata | {"names": [member.name for member in members], "comparisons": soup.comparisons, "notes": soup.notes},
+    )
     return soup
 
 
 def describe_soup(soup: Soup, method: str) -> dict[str, Any]:
     """Return what a soup was made of: it travels with the weights, and has no path."""
+    names = {member.name: name_member(place) for place, member in enumerate(soup.members)}
     return {
-        "kind": "soup", "method": method, "start": soup.start if "/" not in soup.start else "the same weights",
-        "members": describe_members([soup.members[place] for place in soup.chosen]),
-        "left_out": describe_members([one for place, one in enumerate(soup.members) if place not in soup.chosen]),
-        "chosen_on": soup.chosen_on if method == "greedy" else None, "steps": list(soup.steps),
+        "kind": "soup", "method": method, "start": hide_start(soup.start),
+        "members": describe_members(soup.members, soup.chosen),
+        "left_out": describe_members(soup.members, [n for n in range(len(soup.members)) if n not in soup.chosen]),
+        "chosen_on": soup.chosen_on if method == "greedy" else None,
+        "steps": [step | {"member": names[step["member"]]} for step in soup.steps],
         "batch_norm_images": soup.images,
     }  # fmt: skip
+
+
+def hide_start(start: str) -> str:
+    """Return a start in words, without a name that may be a file's.
+
+    >>> hide_start("start_from=weights 0123456789ab"), hide_start("start_from=ward3"), hide_start("pretrained=a/b.pt")
+    ('start_from=weights 0123456789ab', 'the same weights', 'the same weights')
+    """
+    if start.startswith("start_from="):
+        return start if re.fullmatch(r"start_from=weights [0-9a-f]{12}", start) else "the same weights"
+    return "the same weights" if names_file(start) else start
 
 
 def select_greedily(

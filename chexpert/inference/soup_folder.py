@@ -53,7 +53,7 @@ def write_soup(
     plain = DEFAULTS | dict(config) | {"tta": None, "logger": {}, "resume": None}
     # the key makes it another configuration than that of its first member, of which compare would take it for a seed
     origin = {"made_of": {"kind": made_of["kind"], "method": made_of["method"],
-                       "members": [member["name"] for member in made_of["members"]]}}  # fmt: skip
+                       "members": [member["weights"][:12] for member in made_of["members"]]}}  # fmt: skip
     run_files.write_text(folder / run_files.CONFIG, yaml.safe_dump(plain | origin, sort_keys=False))
     run_files.write_json(folder / run_files.DATA, data.summarize())
     stored = {**metadata, "config": {key: value for key, value in plain.items() if key != "logger"}}

@@ -18,6 +18,7 @@ from chexpert.runs.config_keys import flatten
 from chexpert.runs.diff import list_differing_keys
 from chexpert.runs.read import read_mapping
 from chexpert.weights import names_a_file, parse_source
+from chexpert.weights.license import describe_part
 
 HEAD_HINT = "average weights of one network; probabilities of different ones: chexpert ensemble"
 COMPARED = ("valid", "train")
@@ -197,6 +198,19 @@ def identify_start(source: str) -> str:
         return source
 
 
-def describe_members(members: Sequence[SoupMember]) -> list[dict[str, str]]:
-    """Return names and digests of the members, for metadata that leaves this machine: no path."""
-    return [{"name": member.name, "weights": member.digest} for member in members]
+def describe_members(members: Sequence[SoupMember], numbers: Sequence[int]) -> list[dict[str, Any]]:
+    """Return number, digest and start of members, for metadata that leaves this machine: no path and no name of a run.
+
+    Args:
+        members: all of them.
+        numbers: places of those to describe.
+    """
+    return [
+        {"name": name_member(place), "weights": members[place].digest} | describe_part(members[place].metadata)
+        for place in numbers
+    ]
+
+
+def name_member(place: int) -> str:
+    """Return the name of a member by its place, from 0 on."""
+    return f"member {place + 1}"

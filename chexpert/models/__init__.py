@@ -17,6 +17,7 @@ __all__ = [
     "PatchBackbone",
     "Probe",
     "Single",
+    "add_teachers",
     "describe_contamination",
     "describe_run",
     "find_family",

@@ -12,6 +12,7 @@ IMAGENET = re.compile(r"(^|_)(in(1|12|21|22)k|fcmae)(_|$)")
 OTHER_DATA = re.compile(r"(^|_)(\w*\d[mb]|jft|swag|ig|webli|clip|openai|laion\w*|seer|indomain)(_|$)")
 """In the tags of timm: photographs of the web, by name or by their number, as in yfcc100m and ig1b."""
 BEFORE = " before this run "
+TAUGHT = "; taught by "
 
 
 class History(NamedTuple):
@@ -66,8 +67,9 @@ def describe_run(metadata: Mapping[str, Any]) -> History:
     on CheXpert, whatever it began with.
     """
     sentence = metadata.get("contamination")
-    sentence = sentence if isinstance(sentence, str) else ""
+    sentence, _, taught = (sentence if isinstance(sentence, str) else "").partition(TAUGHT)
     began = sentence.partition(BEFORE)[2].removeprefix("(").removesuffix(")") or "weights of unknown origin"
+    began += f" and was taught by {taught}" if taught else ""
     seen = [word for word, known in SENTENCES.items() if sentence.startswith(known)]
     variant: Any = metadata
     for key in ("config", "data", "variant"):
@@ -98,3 +100,17 @@ def describe_contamination(histories: Iterable[History]) -> str:
     worst = next(seen for seen in ("yes", "unknown", "no") if any(one.saw_chexpert == seen for one in own))
     each = ", ".join(one.weights if len(own) == 1 else f"{one.weights}: {one.saw_chexpert}" for one in own)
     return f"{SENTENCES[worst]}{BEFORE}({each})"
+
+
+def add_teachers(sentence: str, teachers: Iterable[Mapping[str, Any]]) -> str:
+    """Return the sentence of :func:`describe_contamination` with what taught the network: it learned from their data.
+
+    Args:
+        sentence: of the network itself; with teachers where a run is resumed, and then it stays.
+        teachers: each with its ``origin``, the words of :func:`describe_run`; of older versions without.
+
+    >>> add_teachers("no image before this run (random weights)", [{"origin": "an earlier run"}, {}])
+    'no image before this run (random weights); taught by an earlier run, a run of unknown origin'
+    """
+    origins = list(dict.fromkeys(str(own.get("origin", "a run of unknown origin")) for own in teachers))
+    return sentence if not origins or TAUGHT in sentence else f"{sentence}{TAUGHT}{', '.join(origins)}"

@@ -66,7 +66,13 @@ def test_differences_and_origin_are_written(taught, folds):
     assert set(content["comparisons"]["valid"]["members"]) == {fold.name for fold in folds}
     assert content["comparisons"]["valid"]["ensemble"]["difference"]["ci_low"] is not None
     metadata = read_checkpoint(taught)[0]
-    assert metadata["made_of"]["teachers"][0]["name"] == "fold0"
+    assert [own["name"] for own in metadata["made_of"]["teachers"]] == ["teacher 1", "teacher 2"]
+    first = content["teachers"][0]
+    assert (first["name"], first["licenses"]) == ("fold0", [])
+    assert first["contamination"] == read_checkpoint(folds[0])[0]["contamination"]
+    assert metadata["contamination"].endswith(f"; taught by {first['origin']}")
+    assert read_mapping(taught / "metrics.json")["contamination"] == metadata["contamination"]
+    assert "fold0" not in (taught / "checkpoints/best.json").read_text()
     text = (taught / "checkpoints/best.json").read_text()
     assert json.loads(text)["made_of"]["kind"] == "distilled"
     assert str(folds[0].parent) not in text

@@ -9,6 +9,7 @@ import huggingface_hub
 import numpy as np
 import pytest
 import torch
+import yaml
 from helpers.errors import raises
 from helpers.hub_server import TOKEN, serving, sha256
 from helpers.shared_model import CARD, METADATA, make_shared_run
@@ -25,7 +26,7 @@ from chexpert.gate.feature_distance import fit_distance
 from chexpert.gate.view_check import fit_view_check
 from chexpert.inference.explain import explain_run
 from chexpert.inference.predict import predict
-from chexpert.inference.push import push_run
+from chexpert.inference.push import push_run, set_license
 from chexpert.weights.hub_name import HubName, parse_hub_name
 
 pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")  # the Hub's library, of httpx
@@ -411,3 +412,46 @@ def test_private_is_the_default_of_the_command():
     parser = make_parser("push")
     assert not parser.parse_args(["RUN", NAME]).public
     assert parser.parse_args(["RUN", NAME, "--public"]).public
+
+
+@pytest.mark.parametrize("mark", ["\n", "\r\n"])
+def test_license_is_set_in_any_header(mark):
+    card = mark.join(["---", "tags: [a]", "license: other", "---", "", "Text"])
+    head, _, body = set_license(card, "mit").removeprefix("---\n").partition("---\n")
+    assert yaml.safe_load(head) == {"tags": ["a"], "license": "mit"}
+    assert body == "\nText"
+    assert set_license("---\ntags: [a]\n---\nText", "mit").count("license: mit") == 1
+
+
+@pytest.mark.parametrize("card", ["Text", "---\nlicense: other\nText", "---\n- a\n---\nText", "---\n[\n---\n"])
+def test_card_without_a_header_gets_no_license(hub, run, card):
+    (run / "MODEL_CARD.md").write_text(card)
+    with raises("damaged-file", run / "MODEL_CARD.md"):
+        push_run(run, NAME, license_id="mit")
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"training_data": {"layout": "/home/jdoe"}},
+        {"note": "of ~jdoe"},
+        {"made_of": {"kind": "soup", "members": [{"name": "ward3", "weights": "ab"}]}},
+        {"made_of": {"kind": "distilled", "teachers": [{"name": "runs/a", "weights": "ab"}]}},
+    ],
+)
+def test_no_entry_of_best_json_names_a_place_or_a_run(hub, run, more):
+    path = run / "checkpoints/best.json"
+    path.write_text(json.dumps(METADATA | more))
+    with raises("conflict", path):
+        push_run(run, NAME)
+    assert hub.requests == []
+
+
+def test_license_of_a_teacher_has_to_be_accepted(hub, run):
+    teacher = {"name": "teacher 1", "weights": "ab", "licenses": [
+        {"weights": "cxformer-b", "license": "CC BY-NC 4.0", "non_commercial": True}]}  # fmt: skip
+    content = METADATA | {"made_of": {"kind": "distilled", "teachers": [teacher]}}
+    (run / "checkpoints/best.json").write_text(json.dumps(content))
+    with raises("license", run):
+        push_run(run, NAME)
+    push_run(run, NAME, accept_non_commercial=True)

@@ -62,7 +62,10 @@ def test_weights_are_the_mean_and_statistics_are_those_of_the_training_images(so
         elif name.endswith("running_mean"):
             assert not torch.equal(weight, states[0][name])
     assert soup.images == read_mapping(soup.folder / "data.json")["splits"]["train"]["images"]
-    assert [one["name"] for one in metadata["made_of"]["members"]] == [member.name for member in soup.members]
+    assert [one["name"] for one in metadata["made_of"]["members"]] == ["member 1", "member 2"]
+    assert [one["weights"] for one in metadata["made_of"]["members"]] == [member.digest for member in soup.members]
+    assert all(one["licenses"] == [] and one["contamination"] for one in metadata["made_of"]["members"])
+    assert read_mapping(soup.folder / "soup.json")["names"] == [member.name for member in soup.members]
 
 
 def test_folder_is_a_run_for_other_commands(soup, runs, root, tmp_path):
@@ -88,6 +91,7 @@ def test_folder_is_a_run_for_other_commands(soup, runs, root, tmp_path):
     text = exported.with_suffix(".json").read_text()
     assert json.loads(text)["made_of"]["kind"] == "soup"
     assert str(runs["base"].parent) not in text
+    assert "base/" not in text
     assert load(exported).calibration
     done = run_cli("predict", folder, next(root.rglob("valid/**/*_frontal.jpg")), tmp_path / "p.csv", "--calibrated")
     assert done.returncode == 0, done.stderr

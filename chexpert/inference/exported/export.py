@@ -26,10 +26,10 @@ from chexpert.inference.exported.readme import write_readme
 from chexpert.inference.exported.torch_program import write_program
 from chexpert.inference.exported.trace import trace
 from chexpert.inference.output_folder import find_home
+from chexpert.report.model_card.card import renew_card
 from chexpert.runs import files as run_files
 
 TEMPLATE = Path(__file__).with_name("run_template.py")
-CARD = "MODEL_CARD.md"
 
 
 @dataclass(frozen=True)
@@ -96,9 +96,8 @@ def export_run(run: Path, out: Path, settings: ExportSettings, images: Path | No
         run_files.write_json(folder / "metadata.json", metadata | {"sha256": digest})
         shutil.copyfile(TEMPLATE, folder / "run.py")
         write_readme(folder / "README.md", written.name, metadata)
-        card = find_home(run) / CARD
-        if card.is_file():
-            shutil.copyfile(card, folder / CARD)
+        if (card := renew_card(find_home(run))) is not None:
+            run_files.write_text(folder / run_files.MODEL_CARD, card)
     return Exported(out / written.name, metadata, digest)
 
 

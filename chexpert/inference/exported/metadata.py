@@ -1,18 +1,18 @@
 """What an exported file says of itself: all that is needed to use it, and where it is from."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from chexpert.checkpoints import Loaded
 from chexpert.checkpoints.read import read_metadata
+from chexpert.checkpoints.training_data import describe_training_data
 from chexpert.inference.output_folder import find_home
-from chexpert.runs import files as run_files
-from chexpert.runs.read import read_mapping_or_empty
+from chexpert.models.licenses import complete_license
 from chexpert.runs.synthetic import TRAINED
-from chexpert.weights import parse_source
+from chexpert.weights.license import list_licenses
 
 NOTE = "Research software: not a medical device."
 LIBRARIES = ("chexpert", "torch", "timm", "opencv-python-headless", "Pillow", "numpy", "onnx", "onnxruntime")
@@ -38,8 +38,9 @@ def make_metadata(run: Path, loaded: Loaded) -> dict[str, Any]:
         "thresholds": fitted.get("thresholds"),
         "prediction_sets": fitted.get("prediction_sets"),
         "contamination": stored.get("contamination") or "not recorded",
-        "licenses": list(list_licenses(stored["config"]["model"])) or ["no pretrained weights are recorded"],
-        "training_data": read_fingerprint(run),
+        "licenses": describe_licenses(stored),
+        "made_of": stored.get("made_of"),
+        **read_training_data(run, stored),
         "synthetic": loaded.synthetic,
         "versions": {name: found for name in LIBRARIES if (found := get_version(name))},
     }
@@ -78,25 +79,21 @@ def describe_calibration(loaded: Loaded) -> str:
     return "probabilities are not calibrated: the run has no calibration at image level"
 
 
-def list_licenses(node: Any) -> Iterator[str]:
-    """Yield the license of the pretrained weights of each backbone in the node of a model."""
-    if not isinstance(node, Mapping):
-        return
-    value, name = node.get("pretrained"), node.get("name")
-    if isinstance(value, str) and (card := parse_source(value).card):
-        yield f"{card.name}: {card.license}"
-    elif value:
-        yield f"{name}: pretrained weights, whose license the run does not record"
-    for own in node.values():
-        yield from list_licenses(own)
+def describe_licenses(stored: Mapping[str, Any]) -> list[str]:
+    """Return the license of each set of weights that a model, its members and its teachers started from."""
+    config, sentence = stored["config"], stored.get("contamination")
+    found = list_licenses(config["model"], config.get("start_from"), sentence, stored.get("made_of"))
+    named = [f"{one.weights}: {one.license}" for one in dict.fromkeys(map(complete_license, found))]
+    return named or ["no pretrained weights are recorded"]
 
 
-def read_fingerprint(run: Path) -> dict[str, Any] | None:
-    """Return counts and fingerprint of the training data; None where the run does not record them."""
-    splits = read_mapping_or_empty(find_home(run) / run_files.DATA).get("splits", {})
-    own = splits.get("train") if isinstance(splits, Mapping) else None
-    keys = ("layout", "images", "studies", "patients", "fingerprint")
-    return {key: own.get(key) for key in keys} if isinstance(own, Mapping) else None
+def read_training_data(run: Path, stored: Mapping[str, Any]) -> dict[str, Any]:
+    """Return counts and fingerprint of the training data, and the outputs without a label there.
+
+    They are those of the run folder; where there is none, those that best.json has.
+    """
+    found = describe_training_data(find_home(run), stored["observations"])
+    return {key: found.get(key) or stored.get(key) for key in ("training_data", "not_labeled")}
 
 
 def get_version(name: str) -> str | None:

@@ -43,7 +43,8 @@ def make_readme(model: str, metadata: Mapping[str, Any]) -> str:
         f"- Not calibrated: {', '.join(metadata['uncalibrated']) or 'none'}",
         f"- Weights: {metadata['contamination']}",
         f"- License of pretrained weights: {'; '.join(metadata['licenses'])}",
-        f"- Training data: fingerprint {data.get('fingerprint', 'not recorded')}",
+        f"- Outputs that no training label was there for: {', '.join(metadata['not_labeled'] or ()) or 'none'}",
+        f"- Training data: {data.get('layout', 'not recorded')}, fingerprint {data.get('fingerprint', 'not recorded')}",
         f"- Precision {metadata['precision']}; largest difference of a probability from the run "
         f"{compared['max_difference']:.1e} on {compared['images']} images ({compared['of']})",
         "",

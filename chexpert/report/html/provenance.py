@@ -7,6 +7,7 @@ from typing import Any
 import yaml
 
 from chexpert.observations import REPORT_LABELS
+from chexpert.report.data_origin import is_other_hospital
 from chexpert.report.evaluation_setting import describe_choice, is_synthetic
 from chexpert.report.names import Names, hide_value
 from chexpert.report.run_data import RunData
@@ -127,10 +128,13 @@ def list_undone(run_data: RunData) -> Iterator[str]:
         yield "No calibration was fitted: the scores are as the model puts them out."
     if is_synthetic(run_data):
         yield "No patient was imaged: the images are synthetic, and no result on them says anything about patients."
-    else:
+    elif not any(is_other_hospital(run_data.data, run_data.config, split) for split in run_data.splits):
         yield "No data of another hospital was evaluated."
     yield "Intervals and gaps are not corrected for how many of them are looked at."
-    yield "One training with one seed: the spread over trainings is not measured here."
+    if run_data.metrics.get("made_of"):  # of averaged weights
+        yield "One average of weights: the spread over averages of other trainings is not measured here."
+    else:
+        yield "One training with one seed: the spread over trainings is not measured here."
     if not run_data.quality:
         yield "Explanations were not scored, so nothing says how good they are."
 

@@ -7,11 +7,13 @@ from typing import Any, NamedTuple
 import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from chexpert.errors import UserError
+from chexpert.report.data_origin import read_origin
 from chexpert.report.evaluation_setting import describe_rows, is_synthetic
 from chexpert.report.html.provenance import list_done, list_undone
 from chexpert.report.html.render import NOT_A_DEVICE
 from chexpert.report.html.verdict import describe_mean, find_warnings
-from chexpert.report.model_card import facts, results
+from chexpert.report.model_card import facts, origins, results
 from chexpert.report.model_card.markdown import Markdown, escape
 from chexpert.report.names import Names
 from chexpert.report.run_data import BROKEN, Lack, RunData
@@ -37,6 +39,18 @@ def write_model_card(run_data: RunData) -> Path:
     return path
 
 
+def renew_card(run: Path) -> str | None:
+    """Return the card as the files of a run folder have it now: one on disk may be older than the weights.
+
+    Where nothing was evaluated the card on disk is returned; None where there is none.
+    """
+    path = run / run_files.MODEL_CARD
+    try:
+        return make_card(RunData.read(run))
+    except UserError:
+        return path.read_text(encoding="utf-8") if path.is_file() else None
+
+
 def make_card(run_data: RunData) -> str:
     """Return the text of the card."""
     split = run_data.splits[0]
@@ -57,6 +71,8 @@ def make_card(run_data: RunData) -> str:
         done=list(list_done(run_data)),
         undone=list(list_undone(run_data)),
         licenses=list(facts.describe_licenses(run_data)),
+        origin=read_origin(run_data.data, run_data.config),
+        made_of=origins.describe_made_of(run_data),
         parts=parts,
         missing=missing,
     )
@@ -96,7 +112,7 @@ def list_parts(run_data: RunData, split: str) -> dict[str, Part]:
         "gate": Part(lambda: results.describe_run_gate(run_data), gate, "chexpert gate RUN"),
         "explanations": Part(lambda: results.describe_explanations(run_data), explained, "a run with explain.score=32"),
         "shortcuts": Part(lambda: results.describe_shortcuts(run_data), shortcuts, "chexpert shortcuts RUN"),
-        "command": Part(lambda: facts.describe_command(run_data), "the command of the training", again),
+        "command": Part(lambda: origins.describe_command(run_data), "the command of the training", again),
     }
 
 
@@ -131,7 +147,8 @@ def write_header(run_data: RunData, split: str) -> str:
     mean: dict[str, Any] = content["auroc_mean"] if content else {"value": None}
     if mean["value"] is not None and not synthetic and run_data.chosen_on not in (split, None):
         task = {"type": "image-classification", "name": "multi-label classification of chest radiographs"}
-        dataset = {"type": "chexpert", "name": f"CheXpert, {describe_rows(run_data, split)}", "split": split}
+        origin = read_origin(run_data.data, run_data.config, split)
+        dataset = {"type": origin.type, "name": f"{origin.name}, {describe_rows(run_data, split)}", "split": split}
         interval = f"[{mean['ci_low']:.3f}, {mean['ci_high']:.3f}]" if mean.get("ci_low") is not None else "none"
         metric = {
             "type": "roc_auc",

@@ -1,13 +1,12 @@
-"""The origin of a model for its card: network, data, labels, settings, licenses, and the command to repeat it."""
+"""The origin of a model for its card: network, data, labels, settings and licenses."""
 
-import shlex
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from chexpert.observations import REPORT_LABELS
 from chexpert.report.html.provenance import describe_seconds, list_data, list_label_rules, list_learned_targets
-from chexpert.report.model_card.markdown import Markdown, make_block, make_facts, make_table
-from chexpert.report.names import HIDDEN, Names, hide_value, list_repeated
+from chexpert.report.model_card.markdown import Markdown, make_facts, make_table
+from chexpert.report.names import Names, hide_value
 from chexpert.report.run_data import RunData
 from chexpert.runs import files as run_files
 from chexpert.runs.config_keys import flatten
@@ -33,6 +32,12 @@ def read_exported(run_data: RunData) -> dict[str, Any]:
     return read_mapping_or_empty(run_files.checkpoint(run_data.run).with_suffix(".json"))
 
 
+def read_made_of(run_data: RunData) -> dict[str, Any]:
+    """Return what averaged weights or a distilled network were made of; empty for others."""
+    found = read_exported(run_data).get("made_of") or run_data.metrics.get("made_of")
+    return found if isinstance(found, dict) else {}
+
+
 def describe_model(run_data: RunData) -> Markdown:
     """Describe network, input and output."""
     config, exported = run_data.config, read_exported(run_data)
@@ -49,6 +54,8 @@ def describe_model(run_data: RunData) -> Markdown:
         ("Trained on", VIEWS.get(str(run_data.data.get("views")), "views not recorded")),
         ("Outputs", ", ".join(map(str, observations)) or "not recorded"),
     ]
+    if absent := exported.get("not_labeled"):
+        facts.append(("Outputs that no training label was there for", ", ".join(map(str, absent))))
     if three:
         facts.append(("Outputs with a class for uncertain", ", ".join(map(str, three))))
     if head.get("parents"):
@@ -114,7 +121,8 @@ def is_listed(key: str) -> bool:
 def list_run_licenses(run_data: RunData) -> list[StartLicense]:
     """Return the licenses of the weights that a run started from."""
     config = run_data.config
-    return list_licenses(config.get("model"), config.get("start_from"), run_data.metrics.get("contamination"))
+    made_of = read_made_of(run_data)
+    return list_licenses(config.get("model"), config.get("start_from"), run_data.metrics.get("contamination"), made_of)
 
 
 def describe_licenses(run_data: RunData) -> Iterator[str]:
@@ -128,16 +136,6 @@ def describe_licenses(run_data: RunData) -> Iterator[str]:
         limits = {True: "commercial use is not allowed", False: "commercial use is allowed", None: "check it"}
         known = one.license if one.license != UNKNOWN else "its license is not known to this program"
         yield f"It started from {one.weights}: {known}; {limits[one.non_commercial]}."
-
-
-def describe_command(run_data: RunData) -> Markdown | None:
-    """Return the command that trains the model again; places are left out and files hidden."""
-    if "overrides" not in run_data.state:
-        return None
-    words = list_repeated(list(map(str, run_data.state["overrides"])))
-    text = make_block(shlex.join(["chexpert", "train", *words]))
-    note = f"\n\nGive your own file in the place of `{HIDDEN}`." if any(HIDDEN in word for word in words) else ""
-    return Markdown(f"{text}{note}")
 
 
 def _name_class(node: Any) -> str:

@@ -17,7 +17,7 @@ from chexpert.image_size import ImageSize
 from chexpert.inference.exported import run_template
 from chexpert.inference.exported.digest import EMPTY, MARK, check_file, compute_archive_digest, seal
 from chexpert.inference.exported.graph import Calibrated, check_maps, compute_maps
-from chexpert.inference.exported.metadata import list_licenses
+from chexpert.inference.exported.metadata import describe_licenses
 from chexpert.inference.exported.trace import trace
 from chexpert.metrics.calibration import calibrate
 from chexpert.metrics.conformal import fit_bounds
@@ -144,12 +144,19 @@ def test_the_layer_that_cannot_be_exported_is_named():
         trace(Nested().eval(), ImageSize(32, 32))
 
 
-def test_licenses_are_those_of_the_weights_cards():
-    found = list(list_licenses({"backbone": {"name": "vit_base_patch14_dinov2", "pretrained": "rad-dino"}}))
-    assert len(found) == 1
-    assert found[0].startswith("rad-dino: MIT")
-    assert list(list_licenses({"backbone": {"name": "resnet18", "pretrained": False}})) == []
-    assert len(list(list_licenses({"members": {"a": {"name": "resnet18", "pretrained": True}}}))) == 1
+def describe(model, **more):
+    return describe_licenses({"config": {"model": model}} | more)
+
+
+def test_licenses_are_those_of_the_weights_cards_and_of_timm():
+    assert describe({"name": "vit_base_patch14_dinov2", "pretrained": "rad-dino"})[0].startswith("rad-dino: MIT")
+    assert describe({"members": {"a": {"name": "resnet18", "pretrained": True}}})[0].endswith(": apache-2.0")
+    random = {"backbone": {"name": "resnet18", "pretrained": False}}
+    assert describe(random) == ["no pretrained weights are recorded"]
+    began = describe(random, contamination="it saw CheXpert before this run (rad-dino)")
+    assert began[0].startswith("rad-dino: MIT")
+    part = {"name": "teacher 1", "licenses": [{"weights": "w", "license": "nc", "non_commercial": True}]}
+    assert describe(random, made_of={"kind": "distilled", "teachers": [part]}) == ["w: nc"]
 
 
 def save(path, mode):

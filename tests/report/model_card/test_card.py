@@ -256,3 +256,75 @@ def test_report_writes_the_card_beside_the_page_and_not_for_a_page_elsewhere(run
     assert not (run / run_files.MODEL_CARD).exists()
     write_report(run)
     assert (run / run_files.MODEL_CARD).read_text() == write_card(run)
+
+
+def mark_layout(run, layout, split="valid"):
+    def change(content):
+        return content | {"splits": content["splits"] | {split: content["splits"]["valid"] | {"layout": layout}}}
+
+    edit_json(run / run_files.DATA, change)
+
+
+@pytest.mark.parametrize(
+    ("layout", "kind", "labels", "terms"),
+    [
+        ("NIH ChestX-ray14", "nih-chestx-ray14", "read from reports", "the data set's own terms"),
+        ("VinDr-CXR", "vindr-cxr", "radiologists", "PhysioNet's data use agreement"),
+        ("Ward 7", "other", "as the data set gives them", "the data set's own terms"),
+    ],
+)
+def test_card_names_the_data_set_that_was_trained_on(run, layout, kind, labels, terms):
+    mark_layout(run, layout)
+    card = write_card(run)
+    (result,) = ModelCard(card).data.eval_results
+    assert (result.dataset_type, result.dataset_name.partition(",")[0]) == (kind, layout)
+    assert layout in find_section(card, "Label policy")
+    assert labels in find_section(card, "Label policy")
+    assert terms in find_section(card, "License")
+    assert "CheXpert" not in find_section(card, "Label policy") + find_section(card, "License")
+
+
+def test_evaluation_on_another_hospital_is_named_as_such(run):
+    mark_layout(run, "CheXpert-v1.0-small", "train")
+    mark_layout(run, "NIH ChestX-ray14")
+    card = write_card(run)
+    (result,) = ModelCard(card).data.eval_results
+    assert result.dataset_type == "nih-chestx-ray14"
+    assert "CheXpert" in find_section(card, "License")
+    assert "No data of another hospital" not in find_section(card, "Limits")
+
+
+def test_variant_names_the_data_set_where_no_layout_is_recorded(run):
+    (run / run_files.DATA).unlink()
+    config = yaml.safe_load((run / run_files.CONFIG).read_text())
+    config["data"]["variant"] = "mimic"
+    (run / run_files.CONFIG).write_text(yaml.safe_dump(config))
+    assert "MIMIC-CXR-JPG" in find_section(write_card(run), "License")
+
+
+def test_outputs_without_a_training_label_are_named(run):
+    assert "no training label" not in write_card(run)
+    run_files.write_json(run_files.checkpoint(run).with_suffix(".json"), EXPORTED | {"not_labeled": ["Edema"]})
+    assert "- **Outputs that no training label was there for**: Edema" in find_section(write_card(run), "Model")
+
+
+MEMBERS = [
+    {"name": f"member {n}", "weights": f"{n}" * 64, "contamination": "saw it (cxformer-b)", "licenses": [
+        {"weights": "cxformer-b", "license": "CC BY-NC 4.0", "non_commercial": True}]}
+    for n in (1, 2)
+]  # fmt: skip
+SOUP = {"kind": "soup", "method": "greedy", "start": "pretrained=True", "members": MEMBERS, "left_out": []}
+
+
+def test_soup_is_named_with_its_members_its_command_and_their_licenses(run):
+    edit_json(run / run_files.METRICS, lambda content: content | {"made_of": SOUP})
+    command = "chexpert soup jdoe /home/two --out 'ward 3' --method greedy --top-k 2"
+    run_files.write_json(run / run_files.STATE, STATE | {"overrides": [], "command": command})
+    card = write_card(run)
+    made = find_section(card, "Made of")
+    assert "- **Member 1**: weights 111111111111; saw it (cxformer-b)" in made
+    assert "- **Member 2**: weights 222222222222" in made
+    hidden = "chexpert soup '[a path]' '[a path]' --out '[a path]' --method greedy --top-k 2"
+    assert hidden in find_section(card, "How to repeat it")
+    assert "one seed" not in find_section(card, "Limits").lower()
+    assert "cxformer-b: CC BY-NC 4.0; commercial use is not allowed" in find_section(card, "License")
