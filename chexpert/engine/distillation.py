@@ -19,11 +19,11 @@ from chexpert.errors import UserError
 from chexpert.evaluation import read_labels, read_predictions
 from chexpert.evaluation.members import compare_with_members
 from chexpert.models import describe_run
-from chexpert.weights.license import describe_part
 from chexpert.report.text.members import describe_members
 from chexpert.runs import files as run_files
 from chexpert.runs.read import read_mapping
 from chexpert.training import Distillation, find_device
+from chexpert.weights.license import describe_part
 
 COMPARED = ("valid", "test")
 """Splits of which teachers and network have the same views; each held out its own patients as ``dev``."""
@@ -187,7 +187,7 @@ def describe_teaching(content: Mapping[str, Any], settings: Distillation) -> str
 
 
 def describe_origin(folder: Path) -> dict[str, Any]:
-    """Return what a distilled network was made of, for its metadata: no path, no name of a run; empty where nobody taught it."""
+    """Return what a distilled network was made of, without a path or a run's name; empty where nobody taught it."""
     content = read_mapping(folder / run_files.DISTILLATION)
     if not content:
         return {}

@@ -43,7 +43,7 @@ from chexpert.engine.tensorboard import TensorBoardWriter, show_evaluation
 from chexpert.engine.tracking import Tracking
 from chexpert.evaluation.run import evaluate_run
 from chexpert.explain import ExplainCallback
-from chexpert.models import Model, synchronize_batch_norm
+from chexpert.models import Model, add_teachers, synchronize_batch_norm
 from chexpert.report import write_report
 from chexpert.report.names import name_folder
 from chexpert.runs import files as run_files

@@ -2,7 +2,7 @@
 
 from chexpert.models.backbone import Backbone, find_family
 from chexpert.models.combined import Combined
-from chexpert.models.history import describe_contamination, describe_run
+from chexpert.models.history import add_teachers, describe_contamination, describe_run
 from chexpert.models.model import LONE, Model, learns_from_one, synchronize_batch_norm
 from chexpert.models.patch_backbone import PatchBackbone
 from chexpert.models.probe import Probe
