@@ -48,6 +48,8 @@ def to_plain(cfg: DictConfig) -> dict[str, Any]:
         where, message = str(error.full_key), str(error).splitlines()[0]
         raise UserError(message, code="unresolved", where=where, hint=f"give it: {where}=...") from error
     plain.pop("hydra", None)
+    if not plain.get("distill"):  # so that a run of a version without it is the same configuration
+        plain.pop("distill", None)
     if isinstance(plain.get("labels"), dict):
         _fill_rules(plain["labels"])
     size = plain["data"].get("image_size", DEFAULT.plain) if isinstance(plain.get("data"), dict) else None

@@ -299,16 +299,17 @@ class CheXpertDataModule(pl.LightningDataModule):
 
     def _make_views(self, name: str, frame: pd.DataFrame, images: DecodedCache | None) -> ViewDataset:
         train, names = name == "train", self.observations
+        layout = self.layouts.get(name, self.layout)  # of "plain", whose targets nobody reads
         if train:
             self.learned_targets = self.labels.read_learned(names)
             if self.learned_targets:
                 check_origin(self.learned_targets, self.sources["train"])
             targets = self.labels.apply(frame, names)
         else:  # labels of dev are read from reports, as those of train are
-            blank = name == "dev" or self.layouts[name].from_reports
+            blank = name == "dev" or layout.from_reports
             targets = Targets(*hard_labels(frame, names, blank_is_negative=blank))
         third = self.labels.three_class(names) if train else ()
-        targets = mask_unlabeled(targets, self.layouts[name].find_unlabeled(frame, names), third)
+        targets = mask_unlabeled(targets, layout.find_unlabeled(frame, names), third)
         return ViewDataset(
             list(frame["path"]),
             list(frame["file"]),
