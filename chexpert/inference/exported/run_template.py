@@ -18,8 +18,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from PIL import Image
+try:
+    import numpy as np
+    from PIL import Image
+except ImportError as missing:
+    sys.exit(f"error: not installed: {missing.name}; pip install onnxruntime numpy pillow")
 
 KEY = "chexpert.sha256"
 PREFIX = "chexpert."
@@ -47,6 +50,8 @@ def main() -> int:
     try:
         if given.csv and given.csv.exists():
             raise BadInputError(f"{given.csv} is there already, and nothing is overwritten")
+        if given.csv and not given.csv.parent.is_dir():
+            raise BadInputError(f"--csv {given.csv}: there is no folder {given.csv.parent}")
         if not 0 < given.sets < 0.5:
             raise BadInputError("--sets lies between 0 and 0.5")
         model = Model(given.model or get_model_file())
@@ -54,17 +59,29 @@ def main() -> int:
     except (BadInputError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except ImportError as error:
+        print(f"error: not installed: {error.name}; pip install {error.name}", file=sys.stderr)
+        return 2
     rows, failed = predict_files(model, given.images)
     table = [make_row(model.metadata, thresholds, given.sets, *row) for row in rows]
-    print_table(model.metadata, table)
+    print_table(model.metadata, table, given.rule or get_first_rule(model.metadata), given.sets)
     for path, why in failed:
         print(f"not predicted: {path}: {why}", file=sys.stderr)
-    if given.csv and table:
-        with given.csv.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, table[0], lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(table)
+    try:
+        if given.csv and table:
+            write_table(given.csv, table)
+    except OSError as error:
+        print(f"error: --csv {given.csv} cannot be written: {error.strerror}", file=sys.stderr)
+        return 2
     return 1 if failed else 0
+
+
+def write_table(path: Path, table: list[dict[str, str]]) -> None:
+    """Write a new file of comma-separated values, one row an image."""
+    with path.open("x", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, table[0], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(table)
 
 
 def get_model_file() -> Path:
@@ -151,9 +168,13 @@ def predict_files(model: Model, paths: list[Path]) -> tuple[list[tuple], list[tu
 
 def read_gray(path: Path, size: list[int]) -> tuple[np.ndarray, tuple[int, int]]:
     """Return the gray values (h, w) uint8 of an image, and the size of its file where it was read smaller."""
+    if not Path(path).is_file():
+        raise ValueError("a folder: name its images" if Path(path).is_dir() else "no such file")
     content = Path(path).read_bytes()
     if content[128:132] == b"DICM":
         raise ValueError("a DICOM file: convert it, or use chexpert predict")
+    if not content.startswith((b"\x89PNG", b"\xff\xd8")):
+        raise ValueError("neither PNG nor JPEG" if content else "an empty file")
     with Image.open(io.BytesIO(content), formats=("PNG", "JPEG")) as image:
         width, height = image.size
         if width * height > MAX_PIXELS:
@@ -213,7 +234,11 @@ def read_deep_color(content: bytes) -> np.ndarray:
         packed += content[place + 8 : place + 8 + length] if name == b"IDAT" else b""
         place += length + 12
     step = 2 * channels
-    lines = np.frombuffer(zlib.decompress(packed), np.uint8).reshape(height, 1 + width * step)
+    size = height * (1 + width * step)
+    unpacked = zlib.decompressobj().decompress(packed, size + 1)  # a small file may unpack to gigabytes
+    if len(unpacked) != size:
+        raise ValueError("a damaged PNG: it holds another number of pixels than it says")
+    lines = np.frombuffer(unpacked, np.uint8).reshape(height, 1 + width * step)
     pixels = undo_filters(lines[:, 0], lines[:, 1:].reshape(height, width, step)).reshape(height, width, channels, 2)
     wide = pixels[..., 0].astype(np.uint32) * 256 + pixels[..., 1]
     if channels == 2:
@@ -268,13 +293,24 @@ def turn(gray: np.ndarray, orientation: int) -> np.ndarray:
     return np.ascontiguousarray(turned)
 
 
+def list_rules(metadata: dict[str, Any]) -> list[str]:
+    """Return the rules by which the model's thresholds were chosen."""
+    level = ((metadata["thresholds"] or {}).get("levels") or {}).get(metadata["level"], {})
+    return list(dict.fromkeys(name for own in level.values() for name in own["thresholds"]))
+
+
+def get_first_rule(metadata: dict[str, Any]) -> str | None:
+    """Return the rule that is taken where none is given; None where the model has no thresholds."""
+    return next(iter(list_rules(metadata)), None)
+
+
 def get_thresholds(metadata: dict[str, Any], rule: str | None) -> dict[str, float | None]:
     """Return the threshold of each observation by a rule; None where there is none."""
     level = ((metadata["thresholds"] or {}).get("levels") or {}).get(metadata["level"], {})
-    rules = list(dict.fromkeys(name for own in level.values() for name in own["thresholds"]))
+    rules = list_rules(metadata)
     if rule and rule not in rules:
         raise BadInputError(f"--rule {rule}: the model has {', '.join(rules) or 'no thresholds'}")
-    rule = rule or (rules[0] if rules else None)
+    rule = rule or get_first_rule(metadata)
     return {name: level.get(name, {}).get("thresholds", {}).get(rule) for name in metadata["observations"]}
 
 
@@ -316,9 +352,11 @@ def make_row(
     return row
 
 
-def print_table(metadata: dict[str, Any], table: list[dict[str, str]]) -> None:
+def print_table(metadata: dict[str, Any], table: list[dict[str, str]], rule: str | None, rate: float) -> None:
     """Print the rows for a reader."""
     print(metadata["note"])
+    decision = f"score at or above the threshold of rule {rule}" if rule else "no thresholds"
+    print(f"columns: observation, probability, {decision}, prediction set at error rate {rate:g} (none: too few cases)")
     if metadata["uncalibrated"]:
         print(f"not calibrated: {', '.join(metadata['uncalibrated'])}")
     for row in table:

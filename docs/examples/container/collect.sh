@@ -6,7 +6,7 @@
 set -euo pipefail
 
 OUT=${1:?name a folder: collect.sh FOLDER}
-EXTRAS=${2:-dicom,sweep,slurm}
+EXTRAS=${2:-dicom,sweep,slurm,onnx,serve}
 PYTHON=${PYTHON:-python3}
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 PROJECT=$(cd "$HERE/../../.." && pwd)

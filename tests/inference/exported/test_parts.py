@@ -1,7 +1,10 @@
 """Parts of the export that need no trained run: calibration, maps, digests, layers in errors, the script's reading."""
 
 import json
+import struct
+import tracemalloc
 import zipfile
+import zlib
 
 import cv2
 import numpy as np
@@ -221,3 +224,39 @@ def test_the_script_chooses_sets_as_the_project_does(rate):
     expected = PredictionSets("dev", "max", levels).apply(scores[:, None], ["Edema"], "image", rate)["Edema"]
     metadata = json.loads(json.dumps({"level": "image", "prediction_sets": {"levels": levels}}))
     assert [run_template.choose_set(metadata, "Edema", score, rate) for score in scores] == expected
+
+
+def make_deep_png(width, height, rows):
+    """A PNG of 16-bit colors whose data are these bytes."""
+
+    def chunk(name, body):
+        return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+
+    head = struct.pack(">IIBBBBB", width, height, 16, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+
+
+def test_a_png_that_unpacks_to_more_than_its_pixels_is_refused_within_its_size():
+    content = make_deep_png(64, 64, bytes(200_000_000))
+    tracemalloc.start()
+    with pytest.raises(ValueError, match="damaged"):
+        run_template.read_deep_color(content)
+    assert tracemalloc.get_traced_memory()[1] < 10_000_000
+    tracemalloc.stop()
+
+
+def test_a_table_in_a_folder_that_is_not_there_is_refused_before_the_model_is_read(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["run.py", "a.png", "--csv", str(tmp_path / "no/out.csv"), "--model", "none.onnx"])
+    assert run_template.main() == 2
+    assert str(tmp_path / "no") in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("content", "why"), [(b"", "empty"), (b"text", "neither PNG nor JPEG"), (None, "folder")])
+def test_a_file_that_is_no_image_is_named_by_its_kind(tmp_path, content, why):
+    path = tmp_path / "a.png"
+    if content is None:
+        path.mkdir()
+    else:
+        path.write_bytes(content)
+    with pytest.raises(ValueError, match=why):
+        run_template.read_gray(path, [64, 64])
