@@ -85,7 +85,7 @@ def test_bootstrap_samples_studies_not_views():
     aurocs = [evaluate(one)["auroc"]["Edema"] for one in (views, studies)]
     assert aurocs[0]["value"] == aurocs[1]["value"]
     assert aurocs[0]["ci_low"] != aurocs[1]["ci_low"]
-    assert evaluate(studies)["studies"] == 20
+    assert evaluate(studies)["bootstrap"]["units"] == 20
 
 
 def test_scores_above_1_have_auroc_but_no_calibration():

@@ -51,7 +51,7 @@ def main() -> int:
         if given.csv and given.csv.exists():
             raise BadInputError(f"{given.csv} is there already, and nothing is overwritten")
         if given.csv and not given.csv.parent.is_dir():
-            raise BadInputError(f"--csv {given.csv}: there is no folder {given.csv.parent}")
+            raise BadInputError(f"{given.csv} cannot be written: there is no folder {given.csv.parent}")
         if not 0 < given.sets < 0.5:
             raise BadInputError("--sets lies between 0 and 0.5")
         model = Model(given.model or get_model_file())
