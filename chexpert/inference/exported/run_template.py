@@ -71,7 +71,7 @@ def main() -> int:
         if given.csv and table:
             write_table(given.csv, table)
     except OSError as error:
-        print(f"error: --csv {given.csv} cannot be written: {error.strerror}", file=sys.stderr)
+        print(f"error: {given.csv} cannot be written: {error.strerror}", file=sys.stderr)
         return 2
     return 1 if failed else 0
 
