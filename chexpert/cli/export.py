@@ -48,20 +48,20 @@ def run(given: Namespace) -> None:
         raise ArgumentError(None, "--precision int8 needs --to onnx")
     _check_out(given.out)
 
-    from chexpert.checkpoints.hub import get_local_path
+    from chexpert.weights.hub_name import parse_hub_name
 
-    given.run = get_local_path(given.run)
-    if not given.run.exists():
+    if not given.run.exists() and parse_hub_name(given.run) is None:
         hint = "give a run folder, or a checkpoint"
         raise UserError("no such run", code="missing-run", where=str(given.run), hint=hint)
     if given.format == "onnx" and (missing := [name for name in LIBRARIES if not find_spec(name)]):
         message = f"not installed: {', '.join(missing)}"
         raise UserError(message, code="not-installed", where="--to onnx", hint=advise_extra("onnx"))
 
+    from chexpert.checkpoints import get_local_path  # torch: seconds, after what needs none
     from chexpert.inference.exported.export import ExportSettings, export_run
 
     settings = ExportSettings(given.format, given.precision, given.maps, given.input)
-    _print(export_run(given.run, given.out, settings, given.images))
+    _print(export_run(get_local_path(given.run), given.out, settings, given.images))
 
 
 def _check_out(out: Path) -> None:

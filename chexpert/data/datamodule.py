@@ -23,7 +23,8 @@ from chexpert.data.preprocessing import Preprocessing
 from chexpert.data.setting_checks import find_wrong_settings
 from chexpert.data.skip_limit import SkipLimit
 from chexpert.data.sources.detect_layout import find_layout
-from chexpert.data.sources.layout import Layout, check_conditional, note_absent
+from chexpert.data.sources.label_coverage import check_conditional, note_absent
+from chexpert.data.sources.layout import Layout
 from chexpert.data.sources.manifest import read_manifest
 from chexpert.data.sources.splits import SplitReader, check_families, check_patients
 from chexpert.data.split import check_folds, held_range, hold_out

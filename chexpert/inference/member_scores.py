@@ -30,8 +30,7 @@ def read_members(files: Sequence[Path], split: str, watch: Watch) -> Iterator[tu
             groups.setdefault(find_input(file, split), []).append(file)
     for checkpoints in groups.values():
         data = open_split(checkpoints[0], split)
-        for start in range(0, len(checkpoints), AT_ONCE):
-            yield from predict(checkpoints[start : start + AT_ONCE], data, watch)
+        yield from predict_checkpoints(checkpoints, data, watch)
 
 
 def find_input(checkpoint: Path, split: str) -> str:
@@ -52,13 +51,25 @@ def open_split(checkpoint: Path, split: str) -> CheXpertDataModule:
     return data
 
 
-def predict(checkpoints: Sequence[Path], data: CheXpertDataModule, watch: Watch) -> Iterator[tuple[Path, Named]]:
-    """Yield the probabilities of several models that see the same images; to the last digit as in the runs."""
-    loaded = [load(path) for path in checkpoints]
-    models = [prepare(one) for one in loaded]
-    with reporting_dead_workers():
-        names, scores = predict_models(models, watch(data.val_dataloader()))
-    for path, one, own in zip(checkpoints, loaded, scores, strict=True):
-        if not np.isfinite(own).all():
-            raise UserError("the model puts out NaN or infinity", code="nan", where=str(path), hint="leave it out")
-        yield path, Named(path, "Path", names, dict(zip(one.observations, own.T, strict=True)))
+def predict_checkpoints(
+    checkpoints: Sequence[Path], data: CheXpertDataModule, watch: Watch
+) -> Iterator[tuple[Path, Named]]:
+    """Yield the probabilities of models that are shown the same images; to the last digit as in the runs."""
+    for start in range(0, len(checkpoints), AT_ONCE):
+        paths = checkpoints[start : start + AT_ONCE]
+        loaded = [load(path) for path in paths]
+        with reporting_dead_workers():
+            names, scores = predict_models([prepare(one) for one in loaded], watch(data.val_dataloader()))
+        for path, one, own in zip(paths, loaded, scores, strict=True):
+            yield path, name_scores(path, names, own, one.observations)
+
+
+def name_scores(path: Path, names: list[str], scores: np.ndarray, observations: Sequence[str]) -> Named:
+    """Return the probabilities (N, C) of a model by view and observation.
+
+    Raises:
+        UserError: one is NaN or infinite.
+    """
+    if not np.isfinite(scores).all():
+        raise UserError("the model puts out NaN or infinity", code="nan", where=str(path), hint="leave it out")
+    return Named(path, "Path", names, dict(zip(observations, scores.T, strict=True)))

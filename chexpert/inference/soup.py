@@ -3,7 +3,7 @@
 import math
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from chexpert.errors import UserError
 from chexpert.evaluation import Named, join_labels, read_labels
 from chexpert.evaluation.members import compare_with_members
 from chexpert.evaluation.run import find_development
+from chexpert.inference.member_scores import name_scores, predict_checkpoints
 from chexpert.inference.members import find_choice, find_members
 from chexpert.inference.opened_run import limit_batch, open_config_data, prepare
 from chexpert.inference.soup_data import hold_out_of_all, note_start
@@ -38,8 +39,6 @@ from chexpert.training.model_scores import Watch, predict_models
 METHODS = ("uniform", "greedy")
 IMAGES = 8192
 """Training images by which statistics of batch normalization are computed: a mean over so many varies by little."""
-AT_ONCE = 8
-"""Members that see a batch together."""
 
 
 @dataclass
@@ -51,7 +50,7 @@ class Soup:
         start: which start the members share, in words.
         members: all of them.
         chosen: places of those that are averaged.
-        steps: of the greedy order: the member, the AUROC with it, and whether it was taken.
+        steps: of the greedy order: the member's place, the AUROC with it, and whether it was taken.
         chosen_on: the split of the greedy order and of the best member; None: there is none but the reported one.
         images: training images behind the statistics of batch normalization; 0: nothing to compute.
         comparisons: by split, see :func:`chexpert.evaluation.members.compare_with_members`.
@@ -105,8 +104,7 @@ def make_soup(
     if method == "greedy":
         chosen, steps = select_greedily(values, lambda places: averager.try_soup(places, chosen_on or ""))
     model = averager.average(chosen)
-    soup = Soup(folder, start, members, chosen, [step | {"member": members[step["member"]].name} for step in steps],
-                chosen_on, averager.images, notes=list(averager.notes))  # fmt: skip
+    soup = Soup(folder, start, members, chosen, steps, chosen_on, averager.images, notes=list(averager.notes))
     own = {split: averager.predict(model, split) for split in averager.data.reported}
     epochs = {find_choice(member.path) for member in members}
     metadata = describe_soup(soup, method)
@@ -127,13 +125,12 @@ def make_soup(
 
 def describe_soup(soup: Soup, method: str) -> dict[str, Any]:
     """Return what a soup was made of: it travels with the weights, and has no path."""
-    names = {member.name: name_member(place) for place, member in enumerate(soup.members)}
     return {
         "kind": "soup", "method": method, "start": hide_start(soup.start),
         "members": describe_members(soup.members, soup.chosen),
         "left_out": describe_members(soup.members, [n for n in range(len(soup.members)) if n not in soup.chosen]),
         "chosen_on": soup.chosen_on if method == "greedy" else None,
-        "steps": [step | {"member": names[step["member"]]} for step in soup.steps],
+        "steps": [step | {"member": name_member(step["member"])} for step in soup.steps],
         "batch_norm_images": soup.images,
     }  # fmt: skip
 
@@ -202,10 +199,9 @@ class Averager:
 
     def average(self, places: Sequence[int]) -> Model:
         """Return the network with the mean of these members' weights, in evaluation mode on its device."""
-        loaded = replace(self.loaded, model=self.loaded.model)
         state = average_weights([self.members[place].weights for place in places])
-        load_state(loaded.model, state, str(self.members[0].path))
-        model = prepare(loaded).eval()
+        load_state(self.loaded.model, state, str(self.members[0].path))
+        model = prepare(self.loaded).eval()
         self.images = 0
         if len(places) > 1 and list_learning_layers(model):
             batches = self._training_images(next(model.parameters()).device)
@@ -225,25 +221,15 @@ class Averager:
 
     def predict_members(self, split: str) -> list[Named]:
         """Return the probabilities of each member on a split."""
-        found: list[Named] = []
-        for begin in range(0, len(self.members), AT_ONCE):
-            models = [prepare(load(member.path)) for member in self.members[begin : begin + AT_ONCE]]
-            found += self._predict(models, split, [one.path for one in self.members[begin : begin + AT_ONCE]])
-        return found
+        self.data.evaluated_split = split
+        paths = [member.path for member in self.members]
+        return [scores for _, scores in predict_checkpoints(paths, self.data, self.watch)]
 
     def predict(self, model: Model, split: str) -> Named:
         """Return the probabilities of a network on a split."""
-        return self._predict([model], split, [Path("soup")])[0]
-
-    def _predict(self, models: Sequence[Model], split: str, paths: Sequence[Path]) -> list[Named]:
         self.data.evaluated_split = split
-        names, scores = predict_models(models, self.watch(self.data.val_dataloader()))
-        for path, own in zip(paths, scores, strict=True):
-            if not np.isfinite(own).all():
-                hint = "leave this member out"
-                raise UserError("the model puts out NaN or infinity", code="nan", where=str(path), hint=hint)
-        columns = [dict(zip(self.loaded.observations, own.T, strict=True)) for own in scores]
-        return [Named(path, "Path", names, own) for path, own in zip(paths, columns, strict=True)]
+        names, (scores,) = predict_models([model], self.watch(self.data.val_dataloader()))
+        return name_scores(Path("soup"), names, scores, self.loaded.observations)
 
     def try_soup(self, places: Sequence[int], split: str) -> float:
         """Return the mean AUROC of a soup of these members on a split."""

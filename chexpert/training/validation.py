@@ -125,8 +125,10 @@ class Validation(nn.Module):
         _, over = self.find_mean()
         columns = [self.observations.index(name) for name in over]
         scores, labels, mask = (rows[:, columns] for rows in self.labeled)
-        studies = number_studies([find_study(path) for path in self.paths])[1]
-        units, _ = number_units(self.paths if self.level == "image" else studies, self.level)
+        names = self.paths
+        if self.level == "study":
+            names = number_studies([find_study(path) for path in names])[1]
+        units, _ = number_units(names, self.level)
         return mean_auroc_interval(scores, labels, mask, units, replicates=200), over  # each epoch: seconds count
 
     def _join_losses(self) -> torch.Tensor:

@@ -15,8 +15,8 @@ from chexpert.checkpoints import load, read_checkpoint
 from chexpert.data import write_phantom
 from chexpert.evaluation import compare, read_predictions
 from chexpert.inference.ensemble import ensemble
-from chexpert.inference.soup import make_soup
-from chexpert.inference.soup_members import describe_start, read_soup_members
+from chexpert.inference.soup import Soup, describe_soup, make_soup
+from chexpert.inference.soup_members import SoupMember, describe_start, read_soup_members
 from chexpert.models.batch_norm import list_learning_layers
 from chexpert.runs import files as run_files
 from chexpert.runs.read import read_config, read_mapping
@@ -213,3 +213,11 @@ def test_greedy_without_a_split_of_its_own_leaves_no_folder(root, tmp_path):
     assert "chexpert gate" in done.stdout
     done = run_cli("soup", tmp_path / "run", tmp_path / "soup")
     assert (done.returncode, find_places(done.stderr)) == (2, [str(tmp_path / "soup")])
+
+
+def test_steps_name_members_of_one_name_by_their_place():
+    members = [SoupMember(Path(folder) / "best.ckpt", {"config": {"model": {}}}, {}, folder) for folder in "ab"]
+    assert members[0].name == members[1].name
+    steps = [{"member": 0, "value": 0.9, "taken": True}, {"member": 1, "value": 0.8, "taken": False}]
+    content = describe_soup(Soup(Path("soup"), "pretrained=True", members, [0], steps, "dev", 0), "greedy")
+    assert [step["member"] for step in content["steps"]] == ["member 1", "member 2"]

@@ -18,9 +18,8 @@ def describe_soup(soup: Any) -> str:
     if soup.steps:
         lines.append(f"  greedy, by the mean AUROC on {soup.chosen_on}:")
         for step in soup.steps:
-            lines.append(
-                f"    {format_number(step['value'], 4)}  {'taken' if step['taken'] else 'left out'}  {step['member']}"
-            )
+            name = soup.members[step["member"]].name
+            lines.append(f"    {format_number(step['value'], 4)}  {'taken' if step['taken'] else 'left out'}  {name}")
     else:
         lines += [f"  {soup.members[place].name}" for place in soup.chosen]
     lines.append(

@@ -18,7 +18,7 @@ class EntryLoss(nn.Module, ABC):
     """
 
     needs_hard_labels = False
-    """Whether the loss is least elsewhere than at a soft target, so that no teacher can be learned by it."""
+    """Whether its minimum is elsewhere than at a soft target: a network cannot be taught by such a loss."""
 
     def forward(self, logits: torch.Tensor, targets: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """Return the loss, a scalar in float32, of logits, targets in [0, 1] and mask, (B, C) each."""

@@ -10,7 +10,7 @@ import pandas as pd
 
 from chexpert.data.sources.external.external_set import ExternalSet, SourceRows
 from chexpert.data.sources.layout import Layout
-from chexpert.errors import UserError
+from chexpert.errors import Code, UserError
 
 Stamps = tuple[tuple[str, str, int, int], ...]
 """What each table holds, its path, time and size."""
@@ -126,8 +126,8 @@ class ExternalLayout(Layout):
         known = self.data_set.labelers
         hint = f"put {known[labeler]} into the folder" if labeler in known else "data.labeler=null"
         message = f"no labels of {labeler!r} in this {self.name}; there is {', '.join(self.labelers) or 'none'}"
-        code = "missing-table" if labeler in known else "choice"
-        return UserError(message, code=code, where="data.labeler", hint=hint)  # type: ignore[arg-type]
+        code: Code = "missing-table" if labeler in known else "choice"
+        return UserError(message, code=code, where="data.labeler", hint=hint)
 
     def list_tables(self, split: str, labeler: str | None = None) -> list[Path]:
         """Return the files that :meth:`read` reads for a split."""

@@ -177,7 +177,7 @@ def _read_ages(table: SourceTable) -> list[float]:
     found = table.translate("Patient Age", ages, "age is not a number of years")
     if beyond := int(np.isnan(np.array(found, dtype=float)).sum()):
         log.log(NOTE, f"{table.path.name}: {beyond} ages above {OLDEST} years are taken as unknown")
-    return found  # type: ignore[return-value]
+    return found
 
 
 def _read_labels(table: SourceTable) -> dict[str, np.ndarray]:

@@ -8,7 +8,7 @@ import gzip
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn, TextIO
+from typing import Any, NoReturn, TextIO, TypeVar
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from chexpert.errors import Code, UserError
 from chexpert.tables.csv_text import AROUND
 
 RESTORE = "restore the file as it was distributed"
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class SourceTable:
         if wrong.any():
             self.refuse(int(np.argmax(wrong)), column, message, code)
 
-    def translate(self, column: str, values: Mapping[str, object], message: str) -> list[object]:
+    def translate(self, column: str, values: Mapping[str, Value], message: str) -> list[Value]:
         """Return what each cell of a column stands for.
 
         Raises:
