@@ -87,6 +87,8 @@ def _print(exported: "Exported") -> None:
     print(f"{exported.file.name}: {size:.2f} MB, {metadata['precision']}{opset}, SHA-256 {exported.digest}")
     print(f"largest difference of a probability from the run: {compared['max_difference']:.2e}"
           f" ({compared['images']} images, {compared['of']})")  # fmt: skip
+    if ranges := metadata.get("ranges"):
+        print(f"ranges of the 8-bit integers: from {ranges['images']} images, {ranges['of']}")
     if aurocs := compared.get("auroc"):
         mean = aurocs["mean"]
         change = mean["exported"] - mean["run"]

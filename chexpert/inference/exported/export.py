@@ -85,8 +85,11 @@ def export_run(run: Path, out: Path, settings: ExportSettings, images: Path | No
         program = trace(graph, loaded.preprocessing.size, settings.kind)
         log.info("the model is traced")
         metadata = make_metadata(run, loaded) | describe_interface(settings)
-        model = make_model(program, settings, loaded, checked.files)
-        if model is not None:
+        model = None
+        if settings.format == "onnx":
+            model = onnx_file.make_onnx(program, [*OUTPUTS, *([MAPS] if settings.maps else [])])
+            if settings.precision == "int8":
+                model, metadata["ranges"] = quantize_network(model, loaded, checked, settings.kind)
             metadata["opset"] = onnx_file.get_opset(model)
         written = folder / f"model.{settings.format}"
         write_model(written, program, model, metadata)
@@ -149,15 +152,12 @@ def describe_interface(settings: ExportSettings) -> dict[str, Any]:
     }
 
 
-def make_model(program: ExportedProgram, settings: ExportSettings, loaded: Loaded, files: Any) -> Any:
-    """Return the model of ONNX; None for a program of torch."""
-    if settings.format != "onnx":
-        return None
-    model = onnx_file.make_onnx(program, [*OUTPUTS, *([MAPS] if settings.maps else [])])
-    if settings.precision != "int8":
-        return model
-    inputs = parity.read_inputs(loaded, files[: parity.IMAGES])
-    return quantize(model, ({INPUTS[0]: gray.astype(settings.kind), INPUTS[1]: size} for gray, size in inputs))
+def quantize_network(model: Any, loaded: Loaded, compared: parity.CheckedImages, kind: str) -> tuple[Any, dict]:
+    """Return a model of ONNX in 8-bit integers, and for the metadata what their ranges were taken from."""
+    files, source = parity.select_range_images(loaded, compared)
+    inputs = parity.read_inputs(loaded, files)
+    quantized = quantize(model, ({INPUTS[0]: gray.astype(kind), INPUTS[1]: size} for gray, size in inputs))
+    return quantized, {"images": len(files), "of": source}
 
 
 def write_model(path: Path, program: ExportedProgram, model: Any, metadata: dict[str, Any]) -> None:
@@ -206,6 +206,8 @@ def compare(
     difference = parity.measure_difference(ours, theirs)
     if exact:
         parity.check_difference(difference, len(files))
+    if len(files) < parity.IMAGES:
+        log.warning("compared on %d images alone, and not on %d: %s", len(files), parity.IMAGES, images.source)
     found: dict[str, Any] = {"images": len(files), "of": images.source, "max_difference": difference}
     if not exact:
         found["auroc"] = parity.compare_aurocs(images, loaded.observations, theirs[1], ours[1])

@@ -60,6 +60,24 @@ def select_images(loaded: Loaded, given: Path | None) -> CheckedImages:
     return CheckedImages(files, views.targets.numpy(), views.mask.numpy(), "validation views of the run")
 
 
+def select_range_images(loaded: Loaded, compared: CheckedImages) -> tuple[list[str], str]:
+    """Return the images that the ranges of 8-bit integers are taken from, :data:`IMAGES` at most, and what they are.
+
+    They are training views where the run's own data are compared: ranges of the compared images would make the AUROC
+    of 8-bit integers look better than it is.
+
+    Raises:
+        UserError: the run's data are gone.
+    """
+    files, source = compared.files, compared.source
+    if compared.labels is not None:
+        data = open_data(loaded, hint="restore them, or compare on other images: --images FOLDER", learned=True)
+        if train := data.datasets.get("train"):
+            files, source = [train.files[n] for n in range(len(train))], "training views of the run"
+    count = min(IMAGES, len(files))
+    return [files[n * len(files) // count] for n in range(count)], source
+
+
 def predict_by_run(loaded: Loaded, files: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     """Return probabilities and scores (N, C) as ``chexpert predict`` has them at image level, on the CPU.
 

@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import onnxruntime
@@ -14,6 +15,7 @@ from helpers.errors import raises
 from helpers.runs import PROJECT, start
 from PIL import Image
 
+from chexpert.checkpoints import load
 from chexpert.evaluation import Calibration
 from chexpert.inference.exported import export, parity
 from chexpert.inference.exported.export import ExportSettings, export_run
@@ -179,3 +181,23 @@ def test_other_formats_and_precisions(run, tmp_path, settings):
     assert str(PROJECT) not in found.file.read_bytes().decode("latin-1")
     assert compared["max_difference"] <= {"fp32": 1e-5, "fp16": 0.01, "int8": 0.3}[settings.precision]
     assert ("auroc" in compared) == (settings.precision != "fp32")
+    assert ("ranges" in found.metadata) == (settings.precision == "int8")
+
+
+def test_ranges_are_of_training_views(run):
+    loaded = load(run)
+    compared = parity.select_images(loaded, None)
+    files, source = parity.select_range_images(loaded, compared)
+    assert source == "training views of the run"
+    assert len(set(files)) == len(files) == 32  # all of this run
+    assert all("/train/" in file for file in files)
+    assert not set(files) & set(compared.files)
+
+
+def test_ranges_are_of_the_given_images(run, tmp_path):
+    for n in range(130):
+        Image.fromarray(np.full((30, 40), n, dtype=np.uint8)).save(tmp_path / f"{n:03}.png")
+    loaded = load(run)
+    files, source = parity.select_range_images(loaded, parity.select_images(loaded, tmp_path))
+    assert [int(Path(file).stem) for file in files] == [n * 130 // 64 for n in range(64)]
+    assert source == "given images"
