@@ -15,7 +15,9 @@ Feed = dict[str, np.ndarray]
 def quantize(model: Any, feeds: Iterable[Feed]) -> Any:
     """Return a model of ONNX whose convolutions and products take 8-bit integers, each channel with its own scale.
 
-    The ranges of the values between layers are the extremes over images (static quantization).
+    The ranges of the values between layers are the extremes over images (static quantization). Values and weights have
+    no sign: of an unsigned value and a signed weight, processors without VNNI add products in 16 bits, which overflow
+    (onnxruntime.ai/docs/performance/model-optimizations/quantization.html, "When and why do I need to try U8U8?").
 
     Args:
         model: ``onnx.ModelProto`` in float32.
@@ -23,6 +25,7 @@ def quantize(model: Any, feeds: Iterable[Feed]) -> Any:
     """
     import onnx
     from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
+    from onnxruntime.quantization.shape_inference import quant_pre_process
 
     class Reader(CalibrationDataReader):
         """Gives the images one by one."""
@@ -34,10 +37,11 @@ def quantize(model: Any, feeds: Iterable[Feed]) -> Any:
             return next(self.left, None)
 
     with TemporaryDirectory() as folder:
-        source, target = Path(folder) / "float.onnx", Path(folder) / "int8.onnx"
-        onnx.save(model, source)
+        given, source, target = (Path(folder) / f"{name}.onnx" for name in ("given", "shapes", "int8"))
+        onnx.save(model, given)
+        quant_pre_process(given, source, skip_symbolic_shape=True, skip_optimization=True)  # without it: warnings
         quantize_static(
             source, target, Reader(), quant_format=QuantFormat.QDQ, op_types_to_quantize=OPERATORS, per_channel=True,
-            activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8,
+            activation_type=QuantType.QUInt8, weight_type=QuantType.QUInt8,
         )  # fmt: skip
         return onnx.load(target)
