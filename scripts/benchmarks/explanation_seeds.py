@@ -4,7 +4,7 @@ Each seed has its own patients, weights and samples. A model of every kind is tr
 of the validation views are explained. Means are over the maps of all seeds; whole studies are resampled for the
 intervals. A difference is of the maps of the same finding on the same view.
 
-    python scripts/benchmarks/explanation_seeds.py OUT [--seeds 1 2 3] [--size 224] [--epochs 7]
+    python scripts/benchmarks/explanation_seeds.py OUT [--seeds 1 2 3] [--size 224] [--epochs 7] [--more lime rise]
 
 What is in OUT is not made again. The two trainings of a seed took 68 minutes on
 a shared CPU core without bfloat16, beside other work.
@@ -38,6 +38,8 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--size", type=int, default=224, help="of the images; patches have a seventh of it")
     parser.add_argument("--epochs", type=int, default=7)
+    parser.add_argument("--more", nargs="+", default=[], metavar="EXPLAINER", help="on fewer views of whole images")
+    parser.add_argument("--views", type=int, default=15, help="of each seed, for those (15)")
     given = parser.parse_args()
     import pandas as pd  # after the parsing, so that --help is quick
 
@@ -48,10 +50,14 @@ def main() -> None:
         for model, explainers in EXPLAINERS.items():
             run = train(out, model, seed, given.size, given.epochs)
             print(f"seed {seed}, {model}: mean AUROC {read_auroc(run)}", flush=True)
-            maps = pd.read_csv(explain(run, explainers) / "quality.csv")
-            tables.append(maps.assign(seed=seed, explainer=f"{model} " + maps["explainer"]))
-    maps = pd.concat(tables)
+            explained = [explain(run, explainers, "all", 240)]
+            explained += [explain(run, [name], name, given.views) for name in given.more if model == "single"]
+            for folder in explained:
+                maps = pd.read_csv(folder / "quality.csv")
+                tables.append(maps.assign(seed=seed, explainer=f"{model} " + maps["explainer"]))
+    maps = pd.concat(tables, ignore_index=True)
     print_means(maps)
+    print_hits(maps)
     for name in sorted(set(maps["explainer"]) - {REFERENCE}):
         print_differences(maps, name)
 
@@ -75,13 +81,13 @@ def train(out: Path, model: str, seed: int, size: int, epochs: int) -> Path:
     return run
 
 
-def explain(run: Path, explainers: list[str]) -> Path:
-    """Return the folder in which all findings of the validation views are explained and scored."""
-    folder = run / "all"
+def explain(run: Path, explainers: list[str], name: str, views: int) -> Path:
+    """Return the folder in which all findings of that many validation views are explained and scored."""
+    folder = run / name
     if not (folder / "quality.csv").exists():
-        options = ["explain.score=240", "explain.passes=40000", "explain.count=2"]
+        options = [f"explain.score={views}", "explain.passes=40000", "explain.count=2"]
         command = ["-m", "chexpert", "explain", str(run), "--explainer", *explainers, "--out", str(folder), *options]
-        call(run.with_name(f"{run.name}-explain.log"), *command)
+        call(run.with_name(f"{run.name}-explain-{name}.log"), *command)
     return folder
 
 
@@ -100,6 +106,18 @@ def print_means(maps: "pd.DataFrame") -> None:
         for name, own in chosen.groupby("explainer"):
             cells = [describe(own, own[key]) if key in own else "-" for key in METRICS]
             print(f"{name:<28}" + "".join(f"{cell:>26}" for cell in cells), flush=True)
+
+
+def print_hits(maps: "pd.DataFrame") -> None:
+    """Print by observation how often maps peak in the finding: 1 is always, 0 as often as a random point."""
+    scored = maps[maps["hit"].notna()]
+    names = sorted(set(scored["explainer"]))
+    print(f"\n{'hit rate less chance':<28}" + "".join(f"{name:>26}" for name in names))
+    normalized = (scored["hit"] - scored["chance"]) / (1 - scored["chance"])
+    for observation, own in scored.groupby("observation"):
+        cells = [own[own["explainer"] == name] for name in names]
+        values = [describe(cell, normalized[cell.index]) if len(cell) else "-" for cell in cells]
+        print(f"{observation:<28}" + "".join(f"{value:>26}" for value in values), flush=True)
 
 
 def print_differences(maps: "pd.DataFrame", name: str) -> None:
