@@ -41,11 +41,11 @@ def run(given: Namespace) -> None:
     print(*(f"written: {path}" for path in split.files), sep="\n")
     root, labels, scores = (shlex.quote(str(path)) for path in (given.root, given.out / LABELS, given.out / "p.csv"))
     print(f"predict:  chexpert predict RUN {labels} {scores} --observations all --root {root}")
-    print(f"evaluate: chexpert evaluate --predictions {scores} --labels {labels} --out OUT.json")
+    print(f"evaluate: chexpert evaluate --predictions {scores} --labels {labels} --hashed-by RUN --out OUT.json")
     if split.masks:
         masks, boxed, maps = (shlex.quote(str(given.out / name)) for name in (MASKS, BOXED, "maps"))
         names = {SPELLINGS.get(name, name) for own in split.masks.values() for name in own}
         outlined = " ".join(shlex.quote(name) for name in OBSERVATIONS if name in names)
-        chosen = f"--explainer gradcam --observations {outlined}"
+        chosen = f"--explainer gradcam --ids path --observations {outlined}"
         print(f"explain:  chexpert explain RUN {boxed} --root {root} {chosen} --out {maps}")
         print(f"localize: chexpert localize --ground-truth {masks} --maps {maps}/gradcam/maps --out OUT.json")

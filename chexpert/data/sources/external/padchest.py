@@ -27,8 +27,9 @@ from chexpert.data.sources.external.external_set import (
     make_frame,
 )
 from chexpert.data.sources.external.source_table import SourceTable, find_table, read_source
+from chexpert.runs.identifiers import SETS as IDENTIFIERS
 
-NAMES = {
+COUNTERPARTS = {
     "No Finding": ("normal",),
     "Enlarged Cardiomediastinum": ("mediastinal enlargement", "superior mediastinal enlargement"),
     "Cardiomegaly": ("cardiomegaly",),
@@ -67,11 +68,12 @@ UNKNOWN = ("exclude", "suboptimal study")
 """Of such an image nothing else is known; nor of one of which a report says but ``unchanged``."""
 UNCHANGED = "unchanged"
 LABELS = LabelTable(
-    {name: Counterpart(observation) for observation, names in NAMES.items() for name in names}
+    {name: Counterpart(observation) for observation, names in COUNTERPARTS.items() for name in names}
     | {"hydropneumothorax": Counterpart("Pneumothorax", "with fluid, which is not read as an effusion of its own")}
     | dict.fromkeys(WITHOUT, Counterpart(None, "a kind of opacity, or of the lung's structure")),
     {"Lung Opacity": "its kinds are labeled under many names, the whole is not"},
 )
+NAMES = IDENTIFIERS["padchest"]
 COLUMNS = (
     "ImageID", "ImageDir", "StudyID", "PatientID", "PatientSex_DICOM", "PatientBirth", "StudyDate_DICOM", "Projection",
     "Labels",
@@ -80,7 +82,7 @@ VIEWS = {
     "PA": "frontal_pa", "AP": "frontal_ap", "AP_horizontal": "frontal_ap", "L": "lateral", "COSTAL": "other",
     "EXCLUDE": "other", "UNK": "unknown", "": "unknown",
 }  # fmt: skip
-SEXES = {"M": "Male", "F": "Female", "O": "Unknown", "": ""}
+SEXES = {"M": "Male", "F": "Female", "O": "Unknown", "nan": "", "": ""}
 OLDEST = 120
 
 
@@ -109,15 +111,18 @@ class PadChest(ExternalSet):
     def read(self, root: Path, tables: Mapping[str, Path], labeler: str | None = None) -> SourceRows:
         """Read the table."""
         table = read_source(tables["labels"], COLUMNS, self.name)
-        for column, pattern in {"ImageID": r"[0-9A-Za-z_.-]+\.png", "StudyID": "[0-9]+", "PatientID": "[0-9]+"}.items():
-            wrong = np.array([not re.fullmatch(pattern, cell) for cell in table[column]])
+        for column, before, pattern, after in (
+            ("ImageID", "", NAMES.image, r"\.png"), ("StudyID", "study", NAMES.study, ""),
+            ("PatientID", "patient", NAMES.patient, ""),
+        ):  # fmt: skip
+            wrong = np.array([not re.fullmatch(pattern + after, before + cell) for cell in table[column]])
             table.refuse_first(column, wrong, "no number of PadChest")
         twice = pd.Series(table["ImageID"], dtype="str").duplicated().to_numpy()
         table.refuse_first("ImageID", twice, "this image is listed twice", "repeated")
         patients = [f"patient{number}" for number in table["PatientID"]]
         studies = [f"study{number}" for number in table["StudyID"]]
         stems = [name.removesuffix(".png") for name in table["ImageID"]]
-        keys = ["/".join(("PadChest", *parts)) for parts in zip(patients, studies, stems, strict=True)]
+        keys = ["/".join((NAMES.folder, *parts)) for parts in zip(patients, studies, stems, strict=True)]
         columns = {
             "path": [f"{key}.png" for key in keys], "key": keys, "patient": patients, "study": studies, "view": stems,
             "split": divide_patients(patients, self.variant, {"valid": VALID_SHARE, "test": TEST_SHARE}),

@@ -23,7 +23,7 @@ from chexpert.data.sources.splits import check_patients
 from chexpert.inference.inputs import InputImage
 from chexpert.metrics import Segmentations, find_patient, find_study
 from chexpert.observations import OBSERVATIONS
-from chexpert.runs.anonymize import is_public
+from chexpert.runs.identifiers import is_public
 
 WRITERS = {"mimic": write_mimic, "vindr": write_vindr, "rsna": write_rsna, "padchest": write_padchest}
 SPLITS = ("train", "valid", "test")
