@@ -77,6 +77,29 @@ def number_units(names: Sequence[str], level: str = "image") -> tuple[np.ndarray
     return number_studies([_name_patient(name) for name in names])
 
 
+def list_patients(names: Iterable[str], origin: str = "") -> set[str]:
+    """Return the patients of views or studies, each with its data set: the same number elsewhere is another patient.
+
+    Args:
+        names: of views or studies.
+        origin: folder of the data set that names without one are of; empty for CheXpert.
+
+    Returns:
+        Names of patients; of MIMIC-CXR also of their studies, since a file may number these alone.
+
+    >>> sorted(list_patients(["valid/patient00001/study1", "ChestX-ray14/patient00001/study1"]))
+    ['ChestX-ray14/patient00001', 'patient00001']
+    """
+    found: set[str] = set()
+    for name in names:
+        patient, study = _name_patient(name), find_study(name).rpartition("/")[2]
+        bare = PATIENT.search(name) and not ORIGIN.search(name) and "CheXpert" not in name
+        found.add(f"{origin}/{patient}" if origin and bare else patient)
+        if MIMIC.fullmatch(study):
+            found.add(study)
+    return found
+
+
 def _name_patient(name: str) -> str:
     """Name a patient with the data set: several number theirs from 1 on."""
     found, patient = ORIGIN.search(name), find_patient(name)
