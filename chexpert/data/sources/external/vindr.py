@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from chexpert.console import NOTE, log
-from chexpert.data.decoding import read_size
+from chexpert.data.decoding import read_file_size
 from chexpert.data.sources.external.counterparts import Counterpart, LabelTable
 from chexpert.data.sources.external.external_set import (
     VALID_SHARE,
@@ -189,7 +189,7 @@ def _list_boxes(
 def _read_size(file: str, image: str, where: str) -> tuple[int, int]:
     """Height and width of an image that boxes lie in."""
     try:
-        return read_size(Path(file).read_bytes())
+        return read_file_size(file)
     except Exception as error:  # the reader of images says what is wrong with it
         hint = "restore the image: its boxes are in its pixels"
         message = f"boxes of an image that cannot be read: {image}"
