@@ -9,7 +9,7 @@ table 160,861.
 import ast
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -84,6 +84,8 @@ VIEWS = {
 }  # fmt: skip
 SEXES = {"M": "Male", "F": "Female", "O": "Unknown", "nan": "", "": ""}
 OLDEST = 120
+SHOWN = 3
+"""Names of labels without a counterpart that a note lists."""
 
 
 class PadChest(ExternalSet):
@@ -131,7 +133,15 @@ class PadChest(ExternalSet):
             "sex": table.translate("PatientSex_DICOM", SEXES, "sex is not M, F or O"),
             "age": list(_list_ages(table)),
         }  # fmt: skip
-        return SourceRows(make_frame(columns), _read_labels(table))
+        parsed = _parse_labels(table)
+        others = count_others(parsed)
+        if others:
+            shown = ", ".join(f"{name} ({count:,})" for name, count in list(others.items())[:SHOWN])
+            rows = sum(any(name in others for name in names) for names in parsed)
+            message = f"{len(others)} names of labels have no counterpart, on {rows:,} of {len(table):,} images"
+            more = ", ...; chexpert external writes all to other_labels.csv" if len(others) > SHOWN else ""
+            log.log(NOTE, f"{table.path.name}: {message}: {shown}{more}")
+        return SourceRows(make_frame(columns), _read_labels(parsed), others)
 
     def locate(self, root: Path, frame: pd.DataFrame) -> tuple[list[str], np.ndarray]:
         """Return the image of each row: <ImageDir>/<ImageID>, or <ImageID> in images*, of whatever ending."""
@@ -148,19 +158,27 @@ def _list_ages(table: SourceTable) -> Iterator[float]:
         yield float(age) if 0 <= age <= OLDEST else np.nan
 
 
-def _read_labels(table: SourceTable) -> dict[str, np.ndarray]:
-    """Each label of the table of counterparts, (N,) in {1, 0, NaN}: NaN throughout where nothing is known."""
+def _parse_labels(table: SourceTable) -> list[tuple[str, ...]]:
+    """The names of each row's labels."""
     parsed = {cell: _parse(cell) for cell in {*table["Labels"]}}
     for cell, names in parsed.items():
         if names is None:
             table.refuse(table["Labels"].index(cell), "Labels", "not a list of names")
-    cells = [parsed[cell] or () for cell in table["Labels"]]
-    others = Counter(name for names in cells for name in names if name not in LABELS.counterparts)
-    for name in (*UNKNOWN, UNCHANGED):
-        others.pop(name, None)
-    if others:
-        listed = ", ".join(f"{name} ({count:,})" for name, count in others.most_common())
-        log.log(NOTE, f"{table.path.name}: {len(others)} names of labels have no counterpart: {listed}")
+    return [parsed[cell] or () for cell in table["Labels"]]
+
+
+def count_others(cells: Sequence[tuple[str, ...]]) -> dict[str, int]:
+    """Return on how many images each name stands that the table of counterparts does not list, the most frequent first.
+
+    >>> count_others([("pneumonia", "scoliosis"), ("kyphosis", "scoliosis", "scoliosis"), ("unchanged",)])
+    {'scoliosis': 2, 'kyphosis': 1}
+    """
+    known = {*LABELS.counterparts, *UNKNOWN, UNCHANGED}
+    return dict(Counter(name for names in cells for name in sorted({*names} - known)).most_common())
+
+
+def _read_labels(cells: Sequence[tuple[str, ...]]) -> dict[str, np.ndarray]:
+    """Each label of the table of counterparts, (N,) in {1, 0, NaN}: NaN throughout where nothing is known."""
     known = np.array([bool({*names} - {UNCHANGED}) and not {*UNKNOWN} & {*names} for names in cells])
     return {
         label: np.where(known, [label in names for names in cells], np.nan).astype("float32")
