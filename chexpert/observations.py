@@ -47,6 +47,9 @@ LOCALIZED = (
 )
 """The ten for which CheXlocalize has masks."""
 
+OUTSIDE = tuple(name for name in OBSERVATIONS if name not in LOCALIZED)
+"""The four for which it has none; data sets with boxes have some of them."""
+
 CHEXLOCALIZE = {"Lung Opacity": "Airspace Opacity"}
 """What CheXlocalize calls otherwise in its files."""
 

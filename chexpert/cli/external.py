@@ -24,28 +24,22 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(given: Namespace) -> None:
     """Write the files, and print the mapping of the labels."""
-    from chexpert.data.sources.detect_layout import find_layout
-    from chexpert.data.sources.external import ExternalLayout
     from chexpert.data.sources.external.describe import describe_mapping, describe_split
     from chexpert.data.sources.external.export import BOXED, LABELS, MASKS, export_split
-    from chexpert.errors import UserError
+    from chexpert.data.sources.external.open_set import open_external
     from chexpert.observations import OBSERVATIONS, SPELLINGS
 
-    layout = find_layout(given.root, where="")
-    if not isinstance(layout, ExternalLayout):
-        hint = "its commands take it as it is: chexpert train data.root=..., chexpert audit ROOT"
-        message = f"{layout.name} is no external data set"
-        raise UserError(message, code="input-kind", where=str(given.root), hint=hint)
+    layout = open_external(given.root)
     split = export_split(layout, given.split, given.views, given.out, given.labeler)
     print(*describe_mapping(layout.data_set), "", *describe_split(layout, given.split, split), sep="\n")
     print(*(f"written: {path}" for path in split.files), sep="\n")
     root, labels, scores = (shlex.quote(str(path)) for path in (given.root, given.out / LABELS, given.out / "p.csv"))
     print(f"predict:  chexpert predict RUN {labels} {scores} --observations all --root {root}")
-    print(f"evaluate: chexpert evaluate --predictions {scores} --labels {labels} --out OUT.json")
+    print(f"evaluate: chexpert evaluate --predictions {scores} --labels {labels} --hashed-by RUN --out OUT.json")
     if split.masks:
         masks, boxed, maps = (shlex.quote(str(given.out / name)) for name in (MASKS, BOXED, "maps"))
         names = {SPELLINGS.get(name, name) for own in split.masks.values() for name in own}
         outlined = " ".join(shlex.quote(name) for name in OBSERVATIONS if name in names)
-        chosen = f"--explainer gradcam --observations {outlined}"
+        chosen = f"--explainer gradcam --ids path --observations {outlined}"
         print(f"explain:  chexpert explain RUN {boxed} --root {root} {chosen} --out {maps}")
         print(f"localize: chexpert localize --ground-truth {masks} --maps {maps}/gradcam/maps --out OUT.json")

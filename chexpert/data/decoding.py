@@ -2,6 +2,7 @@
 
 import io
 import re
+from pathlib import Path
 from typing import NamedTuple
 
 import cv2
@@ -89,6 +90,21 @@ def read_size(content: bytes) -> tuple[int, int]:
         if width == height:
             return height, width
         return (width, height) if find_orientation(image) >= 5 else (height, width)
+
+
+def read_file_size(path: str | Path) -> tuple[int, int]:
+    """Return rows and columns of the image in a file as it is shown; of a DICOM file no pixel is read.
+
+    Raises:
+        Exception: as ``decode`` does.
+    """
+    with Path(path).open("rb") as file:
+        head = file.read(HEAD)
+        file.seek(0)
+        if not is_dicom(head):
+            return read_size(file.read())
+        header = read_header(file, stop_before_pixels=True, specific_tags=["Rows", "Columns"])
+        return int(header.Rows), int(header.Columns)
 
 
 def measure_color(content: bytes, side: int = 64) -> float:

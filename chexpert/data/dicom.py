@@ -2,7 +2,7 @@
 
 import io
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -42,8 +42,12 @@ def decode_dicom(content: bytes, max_pixels: int) -> tuple[np.ndarray, Notes]:
     return gray, (*_describe(header), *ignored, *notes)
 
 
-def read_header(content: bytes, **options: Any) -> Any:
+def read_header(content: bytes | BinaryIO, **options: Any) -> Any:
     """Read the data set in a DICOM file, with or without a preamble.
+
+    Args:
+        content: of the file, or the file itself, opened at its start: what ``options`` leave out is then not read.
+        options: of :func:`pydicom.dcmread`.
 
     Raises:
         ImportError: pydicom is not installed.
@@ -53,7 +57,10 @@ def read_header(content: bytes, **options: Any) -> Any:
         from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
     except ImportError as error:
         raise ImportError(f"DICOM needs pydicom: {advise_extra('dicom')}") from error
-    header = pydicom.dcmread(io.BytesIO(content), force=content[128:132] != b"DICM", **options)
+    file = io.BytesIO(content) if isinstance(content, bytes) else content
+    force = file.read(132)[128:] != b"DICM"
+    file.seek(0)
+    header = pydicom.dcmread(file, force=force, **options)
     if "TransferSyntaxUID" not in header.file_meta:
         implicit = header.original_encoding[0]
         header.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian

@@ -10,6 +10,7 @@ from chexpert.console import NOTE, log
 from chexpert.errors import UserError
 from chexpert.evaluation.csv_columns import PATIENT
 from chexpert.evaluation.predictions import Named
+from chexpert.metrics import find_study
 from chexpert.runs.anonymize import SALT, hash_name, is_hash, shorten_names
 
 ENDING = re.compile(r"\.(?:jpe?g|png|dcm|dicom|ima|tiff?|bmp|webp|jp2|j2k)$", re.IGNORECASE)
@@ -32,10 +33,11 @@ def match_prediction_names(predictions: Named, labels: Named, hashed_by: Sequenc
     """
     mine, theirs = set(predictions.names), set(labels.names)
     left = [name for name in predictions.names if not PATIENT.search(name) and name not in theirs]
-    free = [name for name in labels.names if not PATIENT.search(name) and name not in mine]
+    free = [name for name in labels.names if name not in mine]
     if not left or not free:
         return predictions
-    found = dict(_match_files([name for name in left if not is_hash(name)], free))
+    unlike = [name for name in free if not PATIENT.search(name)]
+    found = dict(_match_files([name for name in left if not is_hash(name)], unlike))
     if found:
         _note(len(found), "their file names", next(iter(found.items())))
     if hashed := {name for name in left if is_hash(name)}:
@@ -91,14 +93,24 @@ def _note(count: int, how: str, example: tuple[str, str]) -> None:
 
 
 def match_hashes(hashed: set[str], names: Sequence[str], runs: Iterable[Path]) -> tuple[dict[str, str], Path | None]:
-    """Return the names behind hashes, by the first of the runs whose salt leads to some; and that run."""
+    """Return the names behind hashes, by the first of the runs whose salt leads to some; and that run.
+
+    Args:
+        hashed: hashes of views or studies.
+        names: of views or studies; studies of the views are tried, too.
+        runs: their folders, or checkpoints.
+    """
     short = shorten_names(names)
-    for run in runs:  # or one of its checkpoints
+    for run in runs:
         files = [folder / SALT for folder in (run, *list(run.absolute().parents)[: 2 * run.is_file()])]
         salt = next((file.read_text().strip() for file in files if file.is_file()), "")
         if not salt:
             continue
-        spelled: Mapping[str, str] = {hash_name(form, salt): name for name in names for form in (name, short[name])}
+        spelled: Mapping[str, str] = {
+            hash_name(form, salt): named
+            for name in names
+            for form, named in ((find_study(name), find_study(name)), (short[name], name), (name, name))
+        }
         if found := {own: spelled[own] for own in hashed if own in spelled}:
             return found, run
     return {}, None

@@ -23,9 +23,10 @@ from chexpert.evaluation.recalibrated_levels import (
 )
 from chexpert.evaluation.remedies import LEAST, evaluate_remedies
 from chexpert.evaluation.thresholds import Thresholds
-from chexpert.metrics import find_study
+from chexpert.metrics import find_study, list_patients
 from chexpert.metrics.resampling import sample_studies
 from chexpert.runs import files as run_files
+from chexpert.runs.data_origin import read_folder
 
 REPORT = "recalibration.json"
 
@@ -137,8 +138,9 @@ def check_patients(run: Path, split: str, truth: Named) -> None:
     """
     chosen, trained = run_files.labels(run, split), run_files.predictions(run, "train")
     known = ((chosen, read_labels, "chose its thresholds"), (trained, read_predictions, "trained"))
+    origin = read_folder(run)
     for path, read, what in known:
-        if path.is_file() and (shared := _list_patients(truth) & _list_patients(read(path))):
+        if path.is_file() and (shared := list_patients(truth.names, origin) & list_patients(read(path).names, origin)):
             message = f"{len(shared)} patients are those on whom the run {what} ({path.parent.name}/{path.name})"
             hint = "label studies of other patients"
             raise UserError(message, code="shared-patients", where=f"{truth.path}: {min(shared)}", hint=hint)
@@ -194,7 +196,3 @@ def _join_other(
 
 def _list_studies(rows: Named) -> set[str]:
     return {strip_copy(name if rows.key == "Study" else find_study(name)) for name in rows.names}
-
-
-def _list_patients(rows: Named) -> set[str]:
-    return {study.partition("/study")[0] for study in _list_studies(rows)}

@@ -20,7 +20,9 @@ from chexpert.evaluation.selective.evaluate import (
 from chexpert.evaluation.selective.labeled import LabeledConfidences, check_apart, label_rows
 from chexpert.evaluation.selective.run import THRESHOLD, describe_setting
 from chexpert.inference.defer_inputs import DeferInputs, Source, Watch
+from chexpert.inference.output_folder import find_home
 from chexpert.metrics.operating_point import get_rule
+from chexpert.runs.data_origin import read_folder
 from chexpert.runs.synthetic import is_synthetic_path
 
 
@@ -151,7 +153,8 @@ def defer(
     development = None
     if isinstance(threshold, str) or amount.risk is not None:
         development = _read_development(inputs, setting)
-        check_apart(labeled.confidences.names if labeled else found.names, development)
+        own = labeled.confidences.names if labeled else found.names
+        check_apart(own, development.confidences.names, read_folder(find_home(run)))
     if isinstance(threshold, str):
         assert development is not None
         thresholds = _choose_thresholds(threshold, development, inputs.development or "")

@@ -16,6 +16,7 @@ from chexpert.errors import UserError
 from chexpert.inference.inputs import InputImage, is_table, list_images
 from chexpert.inference.opened_run import open_data
 from chexpert.inference.predict import find_roots
+from chexpert.metrics import find_patient
 from chexpert.runs.anonymize import find_public
 
 
@@ -141,5 +142,4 @@ def _resolve(layout: Layout, files: Iterable[str]) -> list[str]:
 
 
 def _name_patient(name: str) -> str:
-    public = find_public(name)
-    return next(part for part in public.split("/") if part.startswith("patient")) if public else name
+    return find_patient(name) if find_public(name) else name

@@ -11,7 +11,8 @@ from chexpert.data.sources.file_types import IMAGE_ENDINGS, UNKNOWN, recognize_f
 from chexpert.data.sources.image_files import find_images
 from chexpert.errors import UserError
 from chexpert.metrics import find_study
-from chexpert.runs.anonymize import find_public, is_public
+from chexpert.runs.anonymize import find_public
+from chexpert.runs.identifiers import is_public
 from chexpert.tables.csv_text import read_records
 
 NAMED = 5  # files that are named where there is no image

@@ -8,16 +8,12 @@ from numpy.typing import ArrayLike
 
 from chexpert.errors import UserError
 from chexpert.observations import STUDY_SCORES
+from chexpert.runs.identifiers import ORIGIN
 
 MIMIC = re.compile(r"s[0-9]{8}")
 """A study's folder in MIMIC-CXR."""
 PATIENT = re.compile(r"(?:^|/)(patient[0-9]+(?=/study)|p[0-9]{8}(?=/s[0-9]{8}))", re.IGNORECASE)
 """A patient's folder in CheXpert or MIMIC-CXR, above that of a study."""
-EXTERNAL = re.compile(
-    r"(?:^|/)(ChestX-ray14(?=/patient[0-9]+/study[0-9])|PadChest(?=/patient[0-9]+/study[0-9])"
-    r"|MIMIC-CXR(?=/p[0-9]{2}/p[0-9]{8}/s[0-9]{8})|VinDr-CXR(?=/)|RSNA-Pneumonia(?=/))"
-)
-"""The folder of an external data set, above its patients, as this project spells its names."""
 
 
 def find_study(path: str) -> str:
@@ -60,7 +56,7 @@ def choose_unit(names: Iterable[str]) -> str:
     >>> choose_unit(["CheXpert-v1.0/valid/patient64541/study1"]), choose_unit(["ChestX-ray14/patient00001/study1"])
     ('study', 'patient')
     """
-    return "patient" if any(map(EXTERNAL.search, names)) else "study"
+    return "patient" if any(map(ORIGIN.search, names)) else "study"
 
 
 def number_units(names: Sequence[str], level: str = "image") -> tuple[np.ndarray, list[str]]:
@@ -81,9 +77,32 @@ def number_units(names: Sequence[str], level: str = "image") -> tuple[np.ndarray
     return number_studies([_name_patient(name) for name in names])
 
 
+def list_patients(names: Iterable[str], origin: str = "") -> set[str]:
+    """Return the patients of views or studies, each with its data set: the same number elsewhere is another patient.
+
+    Args:
+        names: of views or studies.
+        origin: folder of the data set that names without one are of; empty for CheXpert.
+
+    Returns:
+        Names of patients; of MIMIC-CXR also of their studies, since a file may number these alone.
+
+    >>> sorted(list_patients(["valid/patient00001/study1", "ChestX-ray14/patient00001/study1"]))
+    ['ChestX-ray14/patient00001', 'patient00001']
+    """
+    found: set[str] = set()
+    for name in names:
+        patient, study = _name_patient(name), find_study(name).rpartition("/")[2]
+        bare = PATIENT.search(name) and not ORIGIN.search(name) and "CheXpert" not in name
+        found.add(f"{origin}/{patient}" if origin and bare else patient)
+        if MIMIC.fullmatch(study):
+            found.add(study)
+    return found
+
+
 def _name_patient(name: str) -> str:
     """Name a patient with the data set: several number theirs from 1 on."""
-    found, patient = EXTERNAL.search(name), find_patient(name)
+    found, patient = ORIGIN.search(name), find_patient(name)
     return f"{found[1]}/{patient}" if found and patient != name else patient
 
 

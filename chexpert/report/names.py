@@ -10,6 +10,7 @@ from chexpert.errors import UserError
 from chexpert.runs import files as run_files
 from chexpert.runs.anonymize import hash_name, is_private, read_salt
 from chexpert.runs.diff import PLACES
+from chexpert.runs.identifiers import names_patient
 from chexpert.runs.read import read_state
 from chexpert.runs.resume import PLACE
 
@@ -149,12 +150,14 @@ def _is_omitted(override: str) -> bool:
 
 
 def names_file(text: str) -> bool:
-    """Return whether a text looks like a file or folder.
+    """Return whether a text looks like a file or folder, or names a patient, study or image of a data set.
 
     >>> [names_file(text) for text in ("/data/ward 3", "DOE^JANE.dcm", "resnet10t", "hf-hub:timm/resnet18", "1e-3")]
     [True, True, False, False, False]
+    >>> names_file("patient p10000032 is in both train and valid")
+    True
     """
-    return bool(PATH_LIKE.search(text)) and not text.startswith(HUB)
+    return (bool(PATH_LIKE.search(text)) and not text.startswith(HUB)) or names_patient(text)
 
 
 def find_salt(run: Path) -> str:

@@ -8,21 +8,9 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+from chexpert.runs.identifiers import CHEXPERT, is_public
 from chexpert.weights import names_a_file
 
-# CheXpert's own names are no one's: they were given when the data were de-identified.
-PUBLIC = re.compile(
-    r"(?:CheXpert-v1\.0(?:-small|-512)?/)?(?:(?:train|valid|test)/)?patient[0-9]{5}/study[1-9][0-9]*"
-    r"(?:/view[1-9][0-9]*_(?:frontal|lateral)\.(?:jpg|png|dcm))?"
-)
-# Names in external data sets, as this project spells them: likewise given when the data were de-identified.
-EXTERNAL = re.compile(
-    r"ChestX-ray14/patient[0-9]{5}/study[1-9][0-9]*(?:/[0-9]{8}_[0-9]{3}\.png)?"
-    r"|MIMIC-CXR/p[0-9]{2}/p[0-9]{8}/s[0-9]{8}(?:/[0-9a-f]{8}(?:-[0-9a-f]{8}){4}\.jpg)?"
-    r"|VinDr-CXR/(?:train|test)/[0-9a-f]{32}\.dicom"
-    r"|RSNA-Pneumonia/[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\.dcm"
-    r"|PadChest/patient[0-9]+/study[0-9]+(?:/[0-9A-Za-z_.-]+\.png)?"
-)
 SALT = "ids.salt"
 HASH = re.compile(r"id-[0-9a-f]{12}")
 HASH_NOTE = (
@@ -55,15 +43,6 @@ WORDS = ("auto", "true", "false", "null", "", "frontal", "lateral", "all")
 """Values of such keys that name none."""
 SEGMENTATIONS = ("slic", "quickshift", "felzenszwalb", "grid", "anatomy")
 """Values of ``segments`` that name a way to divide an image; any other one is a file."""
-
-
-def is_public(name: str) -> bool:
-    """Return whether a path or study is one of CheXpert's own, or of an external data set's.
-
-    >>> is_public("CheXpert-v1.0/valid/patient64541/study1"), is_public("ward 3/DOE^JANE.dcm")
-    (True, False)
-    """
-    return (PUBLIC.fullmatch(name) or EXTERNAL.fullmatch(name)) is not None
 
 
 def hash_name(name: str, salt: str) -> str:
@@ -101,7 +80,7 @@ def is_private(key: str, value: object) -> bool:
 
 
 def find_public(path: str) -> str | None:
-    """Return CheXpert's own name of the view or study at a path; None if the path is not in CheXpert's layout.
+    """Return the name that a data set has for the view or study at a path; None where the path is in no such layout.
 
     >>> find_public("/data/DOE^JANE/CheXpert-v1.0/valid/patient64541/study1/view1_frontal.jpg")
     'CheXpert-v1.0/valid/patient64541/study1/view1_frontal.jpg'
@@ -112,10 +91,14 @@ def find_public(path: str) -> str | None:
 
 
 def name_safely(path: str, salt: str | None) -> str:
-    """Return a file's name for outputs: CheXpert's own name, else its hash; the path itself where there is no salt."""
+    """Return a file's name for outputs: CheXpert's own name, else its hash; the path itself where there is no salt.
+
+    Names of external data sets are hashed too: their publishers gave them to those who signed an agreement.
+    """
     if salt is None:
         return path
-    return find_public(path) or hash_name(path, salt)
+    public = find_public(path) or path
+    return public if CHEXPERT.fullmatch(public) else hash_name(public, salt)
 
 
 def shorten_names(names: Sequence[str]) -> dict[str, str]:

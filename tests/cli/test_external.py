@@ -9,9 +9,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from helpers.cli import run_cli
+from helpers.errors import raises
 from helpers.external_trees import write_mimic, write_nih, write_rsna, write_vindr
 
 from chexpert.data.sources.external import SETS
+from chexpert.data.sources.external.open_set import open_external
 from chexpert.evaluation import evaluate_files
 from chexpert.inference.drift_sets import read_given
 from chexpert.inference.inputs import list_images
@@ -111,6 +113,28 @@ def test_errors_name_what_is_wrong(nih, tmp_path, write_chexpert, make_row):
         assert done.stderr.count("error:") == 1
         assert "Traceback" not in done.stderr
     assert not (tmp_path / "a").exists()
+
+
+def test_wrong_folder_names_the_tables_looked_for_and_what_is_there(nih, tmp_path):
+    (tmp_path / "notes.txt").touch()
+    (tmp_path / "archive.zip").touch()
+    done = run_cli("external", str(tmp_path), str(tmp_path / "out"))
+    assert done.returncode == 2
+    for data_set in SETS.values():
+        assert data_set.expected in done.stderr
+        assert data_set.name in done.stderr
+    assert "archive.zip, notes.txt" in done.stderr
+    assert "CheXpert-v1.0" not in done.stderr
+    done = run_cli("external", str(nih.parent), str(tmp_path / "out"))
+    assert f"give {nih}" in done.stderr
+    with raises("missing-dataset", tmp_path):
+        open_external(tmp_path)
+    with raises("missing-folder", tmp_path / "gone"):
+        open_external(tmp_path / "gone")
+    write_rsna(tmp_path, 3)
+    write_nih(tmp_path, 2)
+    with raises("ambiguous-dataset", tmp_path):
+        open_external(tmp_path)
 
 
 def test_each_set_has_its_config():

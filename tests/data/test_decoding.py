@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
 from chexpert.data import Preprocessing, read_gray
-from chexpert.data.decoding import decode, read_size
+from chexpert.data.decoding import decode, read_file_size, read_size
 from chexpert.data.gray import NO_CONTRAST, has_contrast
 from chexpert.errors import UserError
 from chexpert.image_size import ImageSize
@@ -300,3 +300,16 @@ def test_image_without_contrast_has_a_note(tmp_path):
     assert Preprocessing(16).read_noted(tmp_path / "a.png")[1] == (NO_CONTRAST,)
     Image.fromarray(IMAGE).save(tmp_path / "a.png")
     assert Preprocessing(16).read_noted(tmp_path / "a.png")[1] == ()
+
+
+def test_size_of_a_dicom_file_is_read_without_its_pixels(tmp_path):
+    path = make_dicom(tmp_path / "a.dicom")
+    assert read_file_size(path) == read_size(path.read_bytes()) == (40, 50)
+    whole = path.read_bytes()
+    (tmp_path / "cut.dicom").write_bytes(whole[: -40 * 50 * 2 + 10])  # nearly all pixels are gone
+    assert read_file_size(tmp_path / "cut.dicom") == (40, 50)
+    Image.fromarray(np.zeros((7, 9), np.uint8)).save(tmp_path / "a.png")
+    assert read_file_size(tmp_path / "a.png") == (7, 9)
+    (tmp_path / "none.dicom").write_bytes(whole[:200])
+    with pytest.raises(AttributeError):
+        read_file_size(tmp_path / "none.dicom")

@@ -194,10 +194,11 @@ def write_padchest(root: Path, patients: int = 24, *, packed: bool = False) -> P
     for patient in range(patients):
         for view in ("PA", "L"):
             name = f"2168401113669640{patient:04d}_{'00' if view == 'PA' else '01'}-001-{patient:03d}.png"
-            if patient % 2:  # later studies are named otherwise
+            if patient % 2:  # others are named after their study
                 name = f"2053668664013634823614867989145588{patient:04d}_{'k6ga29' if view == 'PA' else '5x.0d-a'}.png"
             labels = PADCHEST_LABELS[patient % len(PADCHEST_LABELS)]
-            row = (name, patient % 2, "20140915", f"77{patient:06d}", f"88{patient:06d}", "1938.0", "MF"[patient % 2])
+            study, sex = f"77{patient:06d}{('', '-2', '_5')[patient % 3]}", ("M", "F", "nan", "O")[patient % 4]
+            row = (name, patient % 2, "20140915", study, f"88{patient:06d}", "1938.0" if patient % 5 != 4 else "", sex)
             rows.append((len(rows), *row, view, "rx torax, pa y lateral", labels))
             paint(root / f"{patient % 2}" / name, patient * 2 + (view == "L"))
     header = (

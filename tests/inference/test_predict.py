@@ -27,7 +27,7 @@ from chexpert.inference.inputs import InputImage, name_image, read_images
 from chexpert.inference.journal import Journal
 from chexpert.inference.predict import hash_own_names, predict
 from chexpert.runs import files as run_files
-from chexpert.runs.anonymize import is_public
+from chexpert.runs.identifiers import is_public
 
 GRAY = np.random.default_rng(0).integers(0, 256, (80, 80), dtype=np.uint8)
 SPLIT = ["level=study", "data.views=all", "data.dev=0.3", "explainer=[]", "calibration=temperature"]

@@ -2,7 +2,8 @@
 
 import pytest
 
-from chexpert.runs.anonymize import find_public, hash_name, is_public, name_safely, read_salt
+from chexpert.runs.anonymize import find_public, hash_name, name_safely, read_salt
+from chexpert.runs.identifiers import is_public
 
 VIEW = "CheXpert-v1.0/valid/patient64541/study1/view1_frontal.jpg"
 

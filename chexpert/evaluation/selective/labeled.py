@@ -12,7 +12,7 @@ from chexpert.evaluation.join import join_labels
 from chexpert.evaluation.match_names import match_prediction_names
 from chexpert.evaluation.predictions import Named
 from chexpert.evaluation.selective.confidence import Confidences
-from chexpert.metrics import find_patient, find_study
+from chexpert.metrics import find_study, list_patients
 
 
 @dataclass(frozen=True)
@@ -71,20 +71,18 @@ def label_rows(
     return LabeledConfidences(taken, joined.labels[:, columns], joined.studies, rows)
 
 
-def check_apart(names: Sequence[str], development: LabeledConfidences) -> None:
+def check_apart(names: Sequence[str], development: Sequence[str], origin: str = "") -> None:
     """Check that nothing is evaluated on patients that it was chosen on: their studies resemble each other.
 
     Args:
         names: of the rows that are evaluated or deferred.
-        development: the rows that a cutoff or threshold is chosen on.
+        development: those of the rows that a cutoff or threshold is chosen on.
+        origin: folder of the run's data set, see :func:`chexpert.metrics.study_aggregation.list_patients`.
 
     Raises:
         UserError: both have a patient in common.
     """
-    own, chosen_on = (
-        {find_patient(strip_copy(name)) for name in rows} for rows in (names, development.confidences.names)
-    )
-    if shared := own & chosen_on:
+    if shared := list_patients(names, origin) & list_patients(development, origin):
         message = f"{len(shared)} patients are in the development split too, on which the cutoff or threshold is chosen"
         hint = "give studies of other patients, or an amount that needs no choice: --count N"
         raise UserError(message, code="shared-patients", where=min(shared), hint=hint)

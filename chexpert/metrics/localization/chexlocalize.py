@@ -9,7 +9,7 @@ import numpy as np
 
 from chexpert.metrics.localization.exact_threshold import search_thresholds
 from chexpert.metrics.localization.map_files import MapFile, find_maps
-from chexpert.metrics.localization.mask_counts import Watch, count_maps, count_segmentations, read_fitting
+from chexpert.metrics.localization.mask_counts import Watch, count_maps, count_segmentations, list_scored, read_fitting
 from chexpert.metrics.localization.observation_scores import Table, score
 from chexpert.metrics.localization.overlap import segment, upsample_array
 from chexpert.metrics.localization.run_lengths import RunLengths, encode
@@ -25,7 +25,7 @@ from chexpert.metrics.localization.thresholds import (
     read_cutoff,
     read_threshold,
 )
-from chexpert.observations import LOCALIZED
+from chexpert.observations import LOCALIZED, OBSERVATIONS, OUTSIDE
 
 HERE = "these images: optimistic"
 
@@ -71,12 +71,13 @@ def localize_maps(
         UserError: a map is damaged or of another image, or a setting lacks an observation.
     """
     tuning = tune_on or (truth, files)
-    tried: dict[str, Sequence[float]] = dict.fromkeys(LOCALIZED, candidates if candidates != "exact" else THRESHOLDS)
+    tried: dict[str, Sequence[float]] = dict.fromkeys(OBSERVATIONS, candidates if candidates != "exact" else THRESHOLDS)
     if (threshold, candidates) == ("tuned", "exact"):
         tried |= {name: [found] for name, found in search_thresholds(*tuning, watch).items()}
     thresholds = list_thresholds(threshold, tried)
     counts = count_maps(*tuning, thresholds, watch)
-    mapped = [name for name in LOCALIZED if name in {file.observation for file in files}]
+    found = {file.observation for file in files}
+    mapped = [name for name in list_scored(truth.observations(), found) if name in found]
     choices = {name: choose(counts.get(name), thresholds(name), name, threshold, cutoff) for name in mapped}
     if tune_on:
         counts = count_maps(truth, files, lambda name: [choices[name].threshold], watch)
@@ -133,14 +134,16 @@ def localize(
             *_note_views(truth, predicted, "prediction"),
             *_note_unpredicted(truth, predicted),
         ]
-        return localize_segmentations(truth, predicted, bootstrap, seed), notes
+        table = localize_segmentations(truth, predicted, bootstrap, seed)
+        return table, notes + _note_unmapped(truth, table)
     settings = read_threshold(threshold), read_cutoff(probability_cutoff)
     candidates = THRESHOLDS if thresholds is None else read_candidates(thresholds)
-    files, ignored = find_maps(maps, LOCALIZED)  # type: ignore[arg-type]
+    files, ignored = find_maps(maps, {*LOCALIZED} | truth.observations())  # type: ignore[arg-type]
     tune_on = None
     if tune_ground_truth and tune_maps:
-        tuning, aside = find_maps(tune_maps, LOCALIZED)
-        tune_on = Segmentations.read(tune_ground_truth), tuning
+        tuned_truth = Segmentations.read(tune_ground_truth)
+        tuning, aside = find_maps(tune_maps, {*LOCALIZED} | tuned_truth.observations())
+        tune_on = tuned_truth, tuning
         ignored = [*ignored, *(f"{tune_maps}: {note}" for note in aside if tune_maps != maps)]
         notes += tune_on[0].note_unknown() if tune_ground_truth != ground_truth else []
     options: dict[str, Any] = {
@@ -153,7 +156,14 @@ def localize(
     table = localize_maps(truth, files, *settings, **options)
     if save_segmentations:
         write_segmented(save_segmentations, truth, files, table, watch)
+    notes += _note_unmapped(truth, table)
     return table, [*notes, *ignored, *_note_views(truth, [file.view for file in files], "map")]
+
+
+def _note_unmapped(truth: Segmentations, table: Table) -> list[str]:
+    """Note the observations beyond CheXlocalize's ten that have masks and nothing to score."""
+    unmapped = [name for name in OUTSIDE if name in truth.observations() and name not in table]
+    return [f"masks that are not scored, since nothing predicts them: {', '.join(unmapped)}"] if unmapped else []
 
 
 def _note_views(truth: Segmentations, views: Iterable[str], noun: str) -> list[str]:

@@ -191,6 +191,6 @@ def _note_ignored(files: Sequence[MapFile]) -> list[str]:
     notes = []
     for name in sorted({file.observation for file in files}):
         count = sum(file.observation == name for file in files)
-        why = "has no masks in CheXlocalize" if name in OBSERVATIONS else "is not an observation of CheXpert"
+        why = "has no masks" if name in OBSERVATIONS else "is not an observation of CheXpert"
         notes.append(f"{count} map{'s' * (count > 1)} ignored: {name or 'a name without observation'} {why}")
     return notes

@@ -15,7 +15,7 @@ from chexpert.metrics.localization.map_scores import contains_cell, hit
 from chexpert.metrics.localization.mask_sizes import Size, check_size, log_sizes, resize_mask, resize_matrix
 from chexpert.metrics.localization.overlap import Threshold, ious, segment, upsample_array
 from chexpert.metrics.localization.segmentations import Segmentations
-from chexpert.observations import LOCALIZED
+from chexpert.observations import LOCALIZED, OUTSIDE
 
 OTHERS = "give the masks of these images, at any resolution; a size is [height, width]"
 
@@ -89,7 +89,7 @@ def count_segmentations(truth: Segmentations, predicted: Segmentations) -> dict[
     log_sizes(truth, sizes, "predictions")
     return {
         name: MaskCounts(truth, name, {view: _count_shared(truth, predicted, view, name) for view in predicted}, [None])
-        for name in _localized(truth.observations() | predicted.observations())
+        for name in list_scored(truth.observations(), predicted.observations())
     }
 
 
@@ -120,7 +120,8 @@ def count_maps(
         UserError: a map is damaged or made for an image of other proportions, or no map's view has masks.
     """
     _check_views(truth, {file.view for file in files}, str(files[0].path.parent))
-    names = _localized(truth.observations() | {file.observation for file in files})
+    names = list_scored(truth.observations(), {file.observation for file in files})
+    files = [file for file in files if file.observation in names]
     counted: dict[str, dict[str, Counted]] = {name: {} for name in names}
     sizes: dict[str, Size] = {}
     for file in watch(files):
@@ -158,8 +159,14 @@ def count_map(local: LocalMap, mask: np.ndarray | None, thresholds: Sequence[Thr
     return Counted(predicted, shared, local.probability, hit(large, mask), reachable)
 
 
-def _localized(found: Collection[str]) -> list[str]:
-    return [name for name in LOCALIZED if name in found]
+def list_scored(masked: Collection[str], predicted: Collection[str]) -> list[str]:
+    """Return the observations that are scored: of CheXlocalize's ten those of either side, of others those of both.
+
+    >>> list_scored({"Edema", "Fracture", "Pneumonia"}, {"Pneumonia", "Cardiomegaly", "Pleural Other"})
+    ['Cardiomegaly', 'Edema', 'Pneumonia']
+    """
+    ten = [name for name in LOCALIZED if name in masked or name in predicted]
+    return ten + [name for name in OUTSIDE if name in masked and name in predicted]
 
 
 def _check_views(truth: Segmentations, views: Iterable[str], where: str) -> None:

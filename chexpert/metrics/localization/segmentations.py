@@ -11,7 +11,7 @@ from pycocotools import mask as rle
 
 from chexpert.errors import Code, UserError
 from chexpert.metrics.localization.run_lengths import RunLengths, check
-from chexpert.observations import CHEXLOCALIZE, LOCALIZED, OBSERVATIONS
+from chexpert.observations import CHEXLOCALIZE, OBSERVATIONS
 
 SPELLED = {theirs: ours for ours, theirs in CHEXLOCALIZE.items()}
 """CheXpert's spelling of what CheXlocalize calls otherwise."""
@@ -118,14 +118,14 @@ class Segmentations:
         """Return a note on each name that is no observation of CheXpert, with the one that may be meant.
 
         Raises:
-            UserError: none of CheXlocalize's ten observations is named.
+            UserError: no observation of CheXpert is named.
         """
         found = self.observations()
-        if not found & {*LOCALIZED}:
+        if not found & {*OBSERVATIONS}:
             named = f"its names: {', '.join(sorted(found)) or 'none'}"
-            hint = f"name observations as CheXpert does: {', '.join(LOCALIZED)}"
+            hint = f"name observations as CheXpert does: {', '.join(OBSERVATIONS)}"
             raise UserError(
-                f"none of the ten localized observations; {named}",
+                f"no mask of an observation of CheXpert; {named}",
                 code="missing-observation",
                 where=self.where,
                 hint=hint,
@@ -134,7 +134,7 @@ class Segmentations:
 
     def _note(self, name: str) -> str:
         count = sum(name in masks for masks in self.listed.values())
-        close = difflib.get_close_matches(name, [*LOCALIZED, *SPELLED], n=1)
+        close = difflib.get_close_matches(name, [*OBSERVATIONS, *SPELLED], n=1)
         meant = f"; {close[0]}?" if close else ""
         ignored = f"{count} mask{'s' * (count > 1)} ignored in {self.where}"
         return f"{ignored}: {name!r} is not an observation of CheXpert{meant}"

@@ -7,12 +7,12 @@ from typing import Any
 import yaml
 
 from chexpert.observations import REPORT_LABELS
-from chexpert.report.data_origin import is_other_hospital
 from chexpert.report.evaluation_setting import describe_choice, is_synthetic
 from chexpert.report.names import Names, hide_value
 from chexpert.report.run_data import RunData
 from chexpert.report.text.gate import describe_gate
 from chexpert.report.text.values import UNITS
+from chexpert.runs.data_origin import is_other_hospital
 from chexpert.runs.synthetic import WORDS
 
 SHOWN = 200

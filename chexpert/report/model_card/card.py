@@ -8,7 +8,6 @@ import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from chexpert.errors import UserError
-from chexpert.report.data_origin import read_origin
 from chexpert.report.evaluation_setting import describe_rows, is_synthetic
 from chexpert.report.html.provenance import list_done, list_undone
 from chexpert.report.html.render import NOT_A_DEVICE
@@ -18,6 +17,7 @@ from chexpert.report.model_card.markdown import Markdown, escape
 from chexpert.report.names import Names
 from chexpert.report.run_data import BROKEN, Lack, RunData
 from chexpert.runs import files as run_files
+from chexpert.runs.data_origin import read_origin
 from chexpert.runs.synthetic import NOTE
 
 TEMPLATE = "card.md"

@@ -15,6 +15,7 @@ from chexpert.report.text.gate import describe_gate
 from chexpert.report.text.shortcuts import summarize_shortcuts
 from chexpert.report.text.values import is_undefined
 from chexpert.runs import files as run_files
+from chexpert.runs.identifiers import names_patient
 from chexpert.runs.read import read_mapping_or_empty
 
 NO_BREAK = "\u00a0"
@@ -161,8 +162,9 @@ def describe_shortcuts(run_data: RunData) -> Markdown | None:
 
 
 def hide_file(text: str) -> str:
-    """Return a text, or a word where it names a file with its folder."""
-    return HIDDEN if names_file(text) and ("/" in text or "\\" in text) else text
+    """Return a text, or a word where it names a file with its folder, or a patient, study or image."""
+    placed = names_file(text) and ("/" in text or "\\" in text)
+    return HIDDEN if placed or names_patient(text) else text
 
 
 def show(metric: Mapping[str, Any] | None, digits: int = 3) -> str:

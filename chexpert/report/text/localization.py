@@ -4,6 +4,8 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from chexpert.observations import OUTSIDE
+
 METRICS = {"miou": "mIoU", "miou_all": "mIoU, all images", "hit_rate": "hit rate"}
 
 
@@ -26,7 +28,10 @@ def describe_localization(table: Mapping[str, Mapping[str, Any]]) -> str:
     for name, row in mapped.items():
         cells = "".join(_cell(row, metric) for metric in METRICS)
         lines.append(f"{name:<28}{cells}{_chance(row['chance'])}  {_settings(row)}".rstrip())
-    return "\n".join([*lines, *([f"note: no maps: {', '.join(bare)}"] if bare else []), *_notes(mapped)])
+    more = [name for name in mapped if name in OUTSIDE]
+    notes = [f"note: no maps: {', '.join(bare)}"] if bare else []
+    notes += [f"note: not among the ten of CheXlocalize: {', '.join(more)}"] if more else []
+    return "\n".join([*lines, *notes, *_notes(mapped)])
 
 
 def _cell(row: Mapping[str, Any], metric: str) -> str:

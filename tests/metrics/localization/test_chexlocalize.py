@@ -1,5 +1,6 @@
 """The table, compared with a plain reference of CheXlocalize's definitions on synthetic cases."""
 
+import json
 import math
 import re
 import weakref
@@ -14,7 +15,9 @@ from chexpert.metrics import LocalMap, Segmentations, find_maps, write_map
 from chexpert.metrics.localization import overlap
 from chexpert.metrics.localization.chexlocalize import HERE, localize, localize_maps, localize_segmentations
 from chexpert.metrics.localization.run_lengths import encode
+from chexpert.metrics.localization.segmentations import write_segmentations
 from chexpert.observations import LOCALIZED
+from chexpert.report import describe_localization
 
 SIZES = [(31, 47), (40, 23), (53, 38), (29, 29), (1, 40), (37, 52)]
 EDEMA, OPACITY = "Edema", "Lung Opacity"
@@ -217,6 +220,29 @@ def test_only_localized_observations_are_scored(tmp_path):
     truth = Segmentations({"a": {"Airspace Opacity": mask, "Fracture": mask}}, "gt.json")
     write_map(tmp_path / "a_Support Devices_map.npz", LocalMap(np.eye(4), 0.9, 4, 4))
     assert list(localize_maps(truth, find_maps(tmp_path, LOCALIZED)[0])) == [OPACITY, "Support Devices"]
+
+
+def test_other_observations_are_scored_where_there_are_masks_and_maps_of_them(tmp_path):
+    mask, box = encode(np.eye(4)), np.zeros((4, 4))
+    box[:2, :2] = 1
+    masks = {"Pneumonia": encode(box), "Fracture": mask, "Airspace Opacity": encode(box)}
+    (tmp_path / "gt.json").write_text(json.dumps({"a": masks}))
+    map = np.zeros((4, 4))
+    map[0, :3], map[1, 0] = 1, 1  # three of four pixels of the box, and one beside it
+    for name in ("Pneumonia", "Pleural Other"):
+        write_map(tmp_path / f"maps/a_{name}_map.npz", LocalMap(map, 0.9, 4, 4))
+    table, notes = localize(tmp_path / "gt.json", maps=tmp_path / "maps", threshold="0.5", bootstrap=20)
+    assert list(table) == [OPACITY, "Pneumonia"]
+    assert table["Pneumonia"]["miou"] == pytest.approx(3 / 5)
+    assert (table["Pneumonia"]["hit_rate"], table["Pneumonia"]["chance"]) == (1, 0.25)
+    assert [any(name in note for note in notes) for name in ("Fracture", "Pleural Other")] == [True, True]
+    lines = describe_localization(table).splitlines()
+    assert [line for line in lines if line.startswith("note:") and line.endswith(": Pneumonia")]
+    tuned, _ = localize(tmp_path / "gt.json", maps=tmp_path / "maps", threshold="tuned", bootstrap=20)
+    assert tuned["Pneumonia"]["miou"] == pytest.approx(3 / 5)
+    write_segmentations(tmp_path / "p.json", {"a": {name: masks[name] for name in ("Pneumonia", "Fracture")}})
+    own, _ = localize(tmp_path / "gt.json", segmentations=tmp_path / "p.json", bootstrap=20)
+    assert {name: row["miou_all"] for name, row in own.items()} == {OPACITY: 0, "Pneumonia": 1, "Fracture": 1}
 
 
 def test_one_upsampled_map_is_in_memory_at_a_time(tmp_path, monkeypatch):

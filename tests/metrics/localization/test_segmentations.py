@@ -82,8 +82,8 @@ def test_unknown_observations_are_noted_with_a_suggestion():
     assert "?" not in notes[1]
 
 
-@pytest.mark.parametrize("masks", [{"Edma": MASK}, {"Fracture": MASK}, {}])
-def test_file_without_localized_observations_is_an_error(masks):
+@pytest.mark.parametrize("masks", [{"Edma": MASK}, {"Cough": MASK}, {}])
+def test_file_without_an_observation_is_an_error(masks):
     with raises("missing-observation", "gt.json"):
         make(**masks).note_unknown()
 

@@ -13,7 +13,7 @@ from chexpert.data.sources.frame import CIRCUMSTANCES, select_views
 from chexpert.errors import UserError
 from chexpert.runs import files as run_files
 
-LABELS, BOXED, MASKS = "labels.csv", "boxed.csv", "masks.json"
+LABELS, BOXED, MASKS, OTHERS = "labels.csv", "boxed.csv", "masks.json", "other_labels.csv"
 LABEL = {1.0: "1.0", 0.0: "0.0"}  # an uncertain one is not evaluated
 
 
@@ -37,7 +37,7 @@ class ExportedSplit:
 
 
 def export_split(layout: ExternalLayout, split: str, views: str, folder: Path, labeler: str | None) -> ExportedSplit:
-    """Write labels.csv, and of a data set with boxes boxed.csv and masks.json, into a new folder.
+    """Write labels.csv, with boxes boxed.csv and masks.json, and with labels that no table lists other_labels.csv.
 
     Args:
         layout: the copy.
@@ -67,6 +67,9 @@ def export_split(layout: ExternalLayout, split: str, views: str, folder: Path, l
         files += [folder / BOXED, folder / MASKS]
         run_files.write_table(files[1], ["Path"], [(path,) for path in list_boxed(list(frame["path"]), masks)])
         run_files.write_json(files[2], masks)
+    if others := layout.read_rows(labeler).others:
+        files.append(folder / OTHERS)
+        run_files.write_table(files[-1], ["Label", "Images"], others.items())
     return ExportedSplit(frame, len(listed), masks, aside, files)
 
 

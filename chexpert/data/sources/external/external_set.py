@@ -3,7 +3,7 @@
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -33,10 +33,12 @@ class SourceRows:
             image's place below the folder, or its name alone where the folder of images is divided; and where labels
             are read from reports ``reported``: whether there are labels of the view's study.
         labels: the data set's own labels by name, (N,) float32 in {1, 0, -1, NaN}.
+        others: of how many views the data set has each label that no table of counterparts lists.
     """
 
     frame: pd.DataFrame
     labels: Mapping[str, np.ndarray]
+    others: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -19,9 +19,11 @@ from chexpert.data.sources.external.source_table import RESTORE, SourceTable, fi
 from chexpert.data.sources.image_files import find_images
 from chexpert.errors import UserError
 from chexpert.observations import OBSERVATIONS
+from chexpert.runs.identifiers import SETS as IDENTIFIERS
 
 LABELS = LabelTable({name: Counterpart(name) for name in OBSERVATIONS})
-DICOM = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{8}){4}")
+NAMES = IDENTIFIERS["mimic"]
+DICOM = re.compile(NAMES.image)
 NUMBER = re.compile(r"[0-9]{8}")
 STATES = {text: value for value in (1.0, 0.0, -1.0) for text in (f"{value}", f"{value:.0f}")} | {"": np.nan}
 VIEWS = {
@@ -79,7 +81,8 @@ class MimicCxrJpg(ExternalSet):
         splits = self._read_splits(tables["split"], table)
         check_undivided(patients, splits, str(tables["split"]))
         columns = {
-            "path": [f"MIMIC-CXR/{stem}.jpg" for stem in stems], "key": [f"MIMIC-CXR/{stem}" for stem in stems],
+            "path": [f"{NAMES.folder}/{stem}.jpg" for stem in stems],
+            "key": [f"{NAMES.folder}/{stem}" for stem in stems],
             "split": splits, "patient": patients, "study": studies, "view": table["dicom_id"],
             "place": [f"files/{stem}.jpg" for stem in stems], "sex": "", "age": np.nan,
             "projection": table.translate("ViewPosition", VIEWS, "unknown view"),

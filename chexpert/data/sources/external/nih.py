@@ -26,6 +26,7 @@ from chexpert.data.sources.external.external_set import (
 )
 from chexpert.data.sources.external.source_table import RESTORE, SourceTable, find_table, read_source
 from chexpert.errors import UserError
+from chexpert.runs.identifiers import SETS as IDENTIFIERS
 
 NO_FINDING = "No Finding"
 LABELS = LabelTable(
@@ -55,7 +56,8 @@ LABELS = LabelTable(
 COLUMNS: tuple[str | tuple[str, ...], ...] = (
     "Image Index", "Finding Labels", "Patient ID", "Patient Age", ("Patient Gender", "Patient Sex"), "View Position",
 )  # fmt: skip
-IMAGE = re.compile(r"([0-9]{8})_([0-9]{3})\.png")
+NAMES = IDENTIFIERS["nih"]
+IMAGE = re.compile(rf"({NAMES.image})\.{NAMES.ending}")
 AGE = re.compile(r"([0-9]{1,3})([YMD]?)")
 """Years, in the first tables with their unit: 058Y, and 011M or 021D of infants."""
 OLDEST = 120
@@ -115,14 +117,14 @@ class NihChestXray14(ExternalSet):
         table.refuse_first("Image Index", np.array([match is None for match in places]), "not NNNNNNNN_NNN.png")
         names = pd.Series(table["Image Index"], dtype="str")
         table.refuse_first("Image Index", names.duplicated().to_numpy(), "this image is listed twice", "repeated")
-        numbers, orders = zip(*(match.groups() for match in places if match), strict=True)
+        numbers, orders = zip(*(match[1].split("_") for match in places if match), strict=True)
         owners = [cell.zfill(8) for cell in table["Patient ID"]]
         foreign = np.array(owners) != np.array(numbers)
         table.refuse_first("Patient ID", foreign, "not the patient that the image is named after")
         patients = [f"patient{int(number):05d}" for number in numbers]
         studies = [f"study{int(order) + 1}" for order in orders]  # of a study nothing is said: each image is one
         stems = [name.removesuffix(".png") for name in table["Image Index"]]
-        keys = ["/".join(("ChestX-ray14", *parts)) for parts in zip(patients, studies, stems, strict=True)]
+        keys = ["/".join((NAMES.folder, *parts)) for parts in zip(patients, studies, stems, strict=True)]
         splits = self._read_splits(root, tables, table, patients)
         columns = {
             "path": [f"{key}.png" for key in keys], "key": keys, "split": splits, "patient": patients,

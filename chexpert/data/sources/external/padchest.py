@@ -9,7 +9,7 @@ table 160,861.
 import ast
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -27,8 +27,9 @@ from chexpert.data.sources.external.external_set import (
     make_frame,
 )
 from chexpert.data.sources.external.source_table import SourceTable, find_table, read_source
+from chexpert.runs.identifiers import SETS as IDENTIFIERS
 
-NAMES = {
+COUNTERPARTS = {
     "No Finding": ("normal",),
     "Enlarged Cardiomediastinum": ("mediastinal enlargement", "superior mediastinal enlargement"),
     "Cardiomegaly": ("cardiomegaly",),
@@ -67,11 +68,12 @@ UNKNOWN = ("exclude", "suboptimal study")
 """Of such an image nothing else is known; nor of one of which a report says but ``unchanged``."""
 UNCHANGED = "unchanged"
 LABELS = LabelTable(
-    {name: Counterpart(observation) for observation, names in NAMES.items() for name in names}
+    {name: Counterpart(observation) for observation, names in COUNTERPARTS.items() for name in names}
     | {"hydropneumothorax": Counterpart("Pneumothorax", "with fluid, which is not read as an effusion of its own")}
     | dict.fromkeys(WITHOUT, Counterpart(None, "a kind of opacity, or of the lung's structure")),
     {"Lung Opacity": "its kinds are labeled under many names, the whole is not"},
 )
+NAMES = IDENTIFIERS["padchest"]
 COLUMNS = (
     "ImageID", "ImageDir", "StudyID", "PatientID", "PatientSex_DICOM", "PatientBirth", "StudyDate_DICOM", "Projection",
     "Labels",
@@ -80,8 +82,10 @@ VIEWS = {
     "PA": "frontal_pa", "AP": "frontal_ap", "AP_horizontal": "frontal_ap", "L": "lateral", "COSTAL": "other",
     "EXCLUDE": "other", "UNK": "unknown", "": "unknown",
 }  # fmt: skip
-SEXES = {"M": "Male", "F": "Female", "O": "Unknown", "": ""}
+SEXES = {"M": "Male", "F": "Female", "O": "Unknown", "nan": "", "": ""}
 OLDEST = 120
+SHOWN = 3
+"""Names of labels without a counterpart that a note lists."""
 
 
 class PadChest(ExternalSet):
@@ -109,15 +113,18 @@ class PadChest(ExternalSet):
     def read(self, root: Path, tables: Mapping[str, Path], labeler: str | None = None) -> SourceRows:
         """Read the table."""
         table = read_source(tables["labels"], COLUMNS, self.name)
-        for column, pattern in {"ImageID": r"[0-9A-Za-z_.-]+\.png", "StudyID": "[0-9]+", "PatientID": "[0-9]+"}.items():
-            wrong = np.array([not re.fullmatch(pattern, cell) for cell in table[column]])
+        for column, before, pattern, after in (
+            ("ImageID", "", NAMES.image, r"\.png"), ("StudyID", "study", NAMES.study, ""),
+            ("PatientID", "patient", NAMES.patient, ""),
+        ):  # fmt: skip
+            wrong = np.array([not re.fullmatch(pattern + after, before + cell) for cell in table[column]])
             table.refuse_first(column, wrong, "no number of PadChest")
         twice = pd.Series(table["ImageID"], dtype="str").duplicated().to_numpy()
         table.refuse_first("ImageID", twice, "this image is listed twice", "repeated")
         patients = [f"patient{number}" for number in table["PatientID"]]
         studies = [f"study{number}" for number in table["StudyID"]]
         stems = [name.removesuffix(".png") for name in table["ImageID"]]
-        keys = ["/".join(("PadChest", *parts)) for parts in zip(patients, studies, stems, strict=True)]
+        keys = ["/".join((NAMES.folder, *parts)) for parts in zip(patients, studies, stems, strict=True)]
         columns = {
             "path": [f"{key}.png" for key in keys], "key": keys, "patient": patients, "study": studies, "view": stems,
             "split": divide_patients(patients, self.variant, {"valid": VALID_SHARE, "test": TEST_SHARE}),
@@ -126,7 +133,15 @@ class PadChest(ExternalSet):
             "sex": table.translate("PatientSex_DICOM", SEXES, "sex is not M, F or O"),
             "age": list(_list_ages(table)),
         }  # fmt: skip
-        return SourceRows(make_frame(columns), _read_labels(table))
+        parsed = _parse_labels(table)
+        others = count_others(parsed)
+        if others:
+            shown = ", ".join(f"{name} ({count:,})" for name, count in list(others.items())[:SHOWN])
+            rows = sum(any(name in others for name in names) for names in parsed)
+            message = f"{len(others)} names of labels have no counterpart, on {rows:,} of {len(table):,} images"
+            more = ", ...; chexpert external writes all to other_labels.csv" if len(others) > SHOWN else ""
+            log.log(NOTE, f"{table.path.name}: {message}: {shown}{more}")
+        return SourceRows(make_frame(columns), _read_labels(parsed), others)
 
     def locate(self, root: Path, frame: pd.DataFrame) -> tuple[list[str], np.ndarray]:
         """Return the image of each row: <ImageDir>/<ImageID>, or <ImageID> in images*, of whatever ending."""
@@ -143,19 +158,27 @@ def _list_ages(table: SourceTable) -> Iterator[float]:
         yield float(age) if 0 <= age <= OLDEST else np.nan
 
 
-def _read_labels(table: SourceTable) -> dict[str, np.ndarray]:
-    """Each label of the table of counterparts, (N,) in {1, 0, NaN}: NaN throughout where nothing is known."""
+def _parse_labels(table: SourceTable) -> list[tuple[str, ...]]:
+    """The names of each row's labels."""
     parsed = {cell: _parse(cell) for cell in {*table["Labels"]}}
     for cell, names in parsed.items():
         if names is None:
             table.refuse(table["Labels"].index(cell), "Labels", "not a list of names")
-    cells = [parsed[cell] or () for cell in table["Labels"]]
-    others = Counter(name for names in cells for name in names if name not in LABELS.counterparts)
-    for name in (*UNKNOWN, UNCHANGED):
-        others.pop(name, None)
-    if others:
-        listed = ", ".join(f"{name} ({count:,})" for name, count in others.most_common())
-        log.log(NOTE, f"{table.path.name}: {len(others)} names of labels have no counterpart: {listed}")
+    return [parsed[cell] or () for cell in table["Labels"]]
+
+
+def count_others(cells: Sequence[tuple[str, ...]]) -> dict[str, int]:
+    """Return on how many images each name stands that the table of counterparts does not list, the most frequent first.
+
+    >>> count_others([("pneumonia", "scoliosis"), ("kyphosis", "scoliosis", "scoliosis"), ("unchanged",)])
+    {'scoliosis': 2, 'kyphosis': 1}
+    """
+    known = {*LABELS.counterparts, *UNKNOWN, UNCHANGED}
+    return dict(Counter(name for names in cells for name in sorted({*names} - known)).most_common())
+
+
+def _read_labels(cells: Sequence[tuple[str, ...]]) -> dict[str, np.ndarray]:
+    """Each label of the table of counterparts, (N,) in {1, 0, NaN}: NaN throughout where nothing is known."""
     known = np.array([bool({*names} - {UNCHANGED}) and not {*UNKNOWN} & {*names} for names in cells])
     return {
         label: np.where(known, [label in names for names in cells], np.nan).astype("float32")

@@ -25,6 +25,7 @@ from chexpert.data.sources.external.external_set import (
 )
 from chexpert.data.sources.external.source_table import find_table, read_source
 from chexpert.errors import UserError
+from chexpert.runs.identifiers import SETS as IDENTIFIERS
 
 OPACITY, OTHER, NORMAL = "Lung Opacity", "No Lung Opacity / Not Normal", "Normal"
 LABELS = LabelTable(
@@ -35,7 +36,8 @@ LABELS = LabelTable(
         NORMAL: Counterpart("No Finding"),
     }
 )
-PATIENT = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+NAMES = IDENTIFIERS["rsna"]
+PATIENT = re.compile(NAMES.image)
 BOX = ("x", "y", "width", "height")
 SIDE = 1024  # pixels of every image
 FOLDER = "stage_2_train_images"
@@ -96,7 +98,7 @@ class RsnaPneumonia(ExternalSet):
         table.refuse_first("patientId", (own == "")[rows], f"{tables['classes'].name} does not list this patient")
         table.refuse_first("Target", ((own == OPACITY) != targets)[rows], "not the class of this patient")
         names = list(patients)
-        keys = [f"RSNA-Pneumonia/{name}" for name in names]
+        keys = [f"{NAMES.folder}/{name}" for name in names]
         columns = {
             "path": [f"{key}.dcm" for key in keys], "key": keys, "patient": names, "study": names, "view": names,
             "split": divide_patients(names, self.variant, {"valid": VALID_SHARE, "test": TEST_SHARE}),

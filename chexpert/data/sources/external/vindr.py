@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from chexpert.console import NOTE, log
-from chexpert.data.decoding import read_size
+from chexpert.data.decoding import read_file_size
 from chexpert.data.sources.external.counterparts import Counterpart, LabelTable
 from chexpert.data.sources.external.external_set import (
     VALID_SHARE,
@@ -25,6 +25,7 @@ from chexpert.data.sources.external.external_set import (
 )
 from chexpert.data.sources.external.source_table import SourceTable, find_table, read_source
 from chexpert.errors import UserError
+from chexpert.runs.identifiers import SETS as IDENTIFIERS
 
 NOTHING = "no observation of CheXpert"
 LABELS = LabelTable(
@@ -61,7 +62,8 @@ LABELS = LabelTable(
 )
 SPELLINGS = {"Other diseases": ("Other diseases", "Other disease")}
 COLUMNS = tuple(SPELLINGS.get(label, label) for label in LABELS.counterparts)
-IMAGE = re.compile(r"[0-9a-f]{32}")
+NAMES = IDENTIFIERS["vindr"]
+IMAGE = re.compile(NAMES.image)
 READERS = 3  # of each training image
 POSITIVE = 2  # of them: the majority; one alone is uncertain
 SCALED = (".png", ".jpg", ".jpeg")
@@ -103,7 +105,7 @@ class VinDrCxr(ExternalSet):
         names = [name for own, _ in parts.values() for name in own]
         official = [split for split, (own, _) in parts.items() for _ in own]
         own = divide_patients(names, self.variant, {"valid": VALID_SHARE})
-        keys = [f"VinDr-CXR/{split}/{name}" for split, name in zip(official, names, strict=True)]
+        keys = [f"{NAMES.folder}/{split}/{name}" for split, name in zip(official, names, strict=True)]
         columns = {
             "path": [f"{key}.dicom" for key in keys], "key": keys,
             "split": [split if split == "test" else part for split, part in zip(official, own, strict=True)],
@@ -187,7 +189,7 @@ def _list_boxes(
 def _read_size(file: str, image: str, where: str) -> tuple[int, int]:
     """Height and width of an image that boxes lie in."""
     try:
-        return read_size(Path(file).read_bytes())
+        return read_file_size(file)
     except Exception as error:  # the reader of images says what is wrong with it
         hint = "restore the image: its boxes are in its pixels"
         message = f"boxes of an image that cannot be read: {image}"

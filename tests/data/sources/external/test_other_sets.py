@@ -23,7 +23,7 @@ from chexpert.data.sources.splits import check_patients
 from chexpert.inference.inputs import InputImage
 from chexpert.metrics import Segmentations, find_patient, find_study
 from chexpert.observations import OBSERVATIONS
-from chexpert.runs.anonymize import is_public
+from chexpert.runs.identifiers import is_public
 
 WRITERS = {"mimic": write_mimic, "vindr": write_vindr, "rsna": write_rsna, "padchest": write_padchest}
 SPLITS = ("train", "valid", "test")
@@ -227,6 +227,21 @@ def test_padchest_lists_of_labels(tmp_path, caplog):
     packed = find_layout(write_padchest(tmp_path / "packed", 24, packed=True))
     assert packed.read("train").equals(layout.read("train"))
     assert any("aortic elongation" in record.getMessage() for record in caplog.records)
+    export_split(layout, "train", "all", tmp_path / "out", None)
+    assert (tmp_path / "out/other_labels.csv").read_text() == "Label,Images\naortic elongation,8\n"
+
+
+def test_long_list_of_padchests_labels_is_counted_in_one_line(tmp_path, caplog):
+    root = write_padchest(tmp_path / "root", 12)
+    edit(root / "PADCHEST_chest_x_ray_images_labels_160K_01.02.19.csv", "aortic elongation", "a', 'b', 'c', 'd', 'e")
+    export_split(find_layout(root), "train", "all", tmp_path / "out", None)
+    (note,) = [record.getMessage() for record in caplog.records if "no counterpart" in record.getMessage()]
+    assert "6 names" in note
+    assert "on 4 of 24 images" in note
+    assert "other_labels.csv" in note
+    assert note.count("(") == 3
+    rows = (tmp_path / "out/other_labels.csv").read_text().splitlines()
+    assert sorted(rows[1:]) == ["a,1", "aortic elongation,3", "b,1", "c,1", "d,1", "e,1"]
 
 
 @pytest.mark.parametrize(

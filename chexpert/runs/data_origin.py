@@ -1,7 +1,12 @@
 """Whose images a run was trained or evaluated on: name, source of the labels, and terms, by what data.json says."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
+
+from chexpert.runs import files as run_files
+from chexpert.runs.identifiers import SETS
+from chexpert.runs.read import read_mapping_or_empty
 
 OWN_TERMS = "the data set's own terms"
 
@@ -54,3 +59,13 @@ def read_origin(data: Mapping[str, Any], config: Mapping[str, Any], split: str =
 def is_other_hospital(data: Mapping[str, Any], config: Mapping[str, Any], split: str) -> bool:
     """Return whether a split is of another data set than the training images."""
     return read_origin(data, config, split).name != read_origin(data, config).name
+
+
+def read_folder(run: Path) -> str:
+    """Return the folder that stands above the names of a run's training images; empty for CheXpert's own.
+
+    Args:
+        run: its folder, whose data.json says which data set it is.
+    """
+    origin = read_origin(read_mapping_or_empty(run / run_files.DATA), {})
+    return next((SETS[variant].folder for variant, own in ORIGINS.items() if own == origin), "")
