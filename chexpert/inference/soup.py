@@ -26,6 +26,7 @@ from chexpert.inference.soup_members import (
     SoupMember,
     describe_members,
     describe_start,
+    merge_metadata,
     name_member,
     read_soup_members,
 )
@@ -107,9 +108,9 @@ def make_soup(
     soup = Soup(folder, start, members, chosen, steps, chosen_on, averager.images, notes=list(averager.notes))
     own = {split: averager.predict(model, split) for split in averager.data.reported}
     epochs = {find_choice(member.path) for member in members}
-    metadata = describe_soup(soup, method)
+    metadata, stored = describe_soup(soup, method), merge_metadata([members[place] for place in chosen])
     write_soup(
-        folder, averager.data, averager.config, members[0].metadata, model.state_dict(), metadata, own,
+        folder, averager.data, averager.config, stored, model.state_dict(), metadata, own,
         chosen_on=chosen_on if method == "greedy" else epochs.pop() if len(epochs) == 1 else None, command=command,
     )  # fmt: skip
     best = int(np.nanargmax(values)) if values and not np.isnan(values).all() else None

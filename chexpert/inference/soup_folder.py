@@ -39,7 +39,7 @@ def write_soup(
         folder: an empty folder.
         data: of the members.
         config: of the soup.
-        metadata: of the checkpoint of the first member.
+        metadata: of the members' checkpoints.
         weights: the averaged ones.
         made_of: what they are the average of.
         scores: probabilities by split.

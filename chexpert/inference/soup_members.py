@@ -13,10 +13,12 @@ from chexpert.config.training_checks import find_backbones
 from chexpert.errors import Code, UserError
 from chexpert.inference.members import find_run
 from chexpert.inference.soup_data import get_held_out_setting
+from chexpert.models import merge_contamination
 from chexpert.runs import files as run_files
 from chexpert.runs.config_keys import flatten
 from chexpert.runs.diff import list_differing_keys
 from chexpert.runs.read import read_mapping
+from chexpert.runs.synthetic import is_synthetic_metadata
 from chexpert.weights import names_a_file, parse_source
 from chexpert.weights.license import describe_part
 
@@ -209,6 +211,13 @@ def describe_members(members: Sequence[SoupMember], numbers: Sequence[int]) -> l
         {"name": name_member(place), "weights": members[place].digest} | describe_part(members[place].metadata)
         for place in numbers
     ]
+
+
+def merge_metadata(members: Sequence[SoupMember]) -> dict[str, Any]:
+    """Return the metadata of averaged weights: those of the first member, with what any of them learned from."""
+    sentences = [member.metadata.get("contamination") for member in members]
+    synthetic = any(is_synthetic_metadata(member.metadata) for member in members)
+    return {**members[0].metadata, "contamination": merge_contamination(sentences), "synthetic": synthetic}
 
 
 def name_member(place: int) -> str:
