@@ -109,7 +109,7 @@ def make_soup(
     own = {split: averager.predict(model, split) for split in averager.data.reported}
     epochs = {find_choice(member.path) for member in members}
     metadata, stored = describe_soup(soup, method), merge_metadata([members[place] for place in chosen])
-    write_soup(
+    finish = write_soup(
         folder, averager.data, averager.config, stored, model.state_dict(), metadata, own,
         chosen_on=chosen_on if method == "greedy" else epochs.pop() if len(epochs) == 1 else None, command=command,
     )  # fmt: skip
@@ -121,6 +121,7 @@ def make_soup(
         folder / run_files.SOUP,
         metadata | {"names": [member.name for member in members], "comparisons": soup.comparisons, "notes": soup.notes},
     )
+    finish()
     return soup
 
 

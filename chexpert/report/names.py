@@ -143,6 +143,27 @@ def hide_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+OPTIONS = ("--method", "--top-k", "--images")
+"""Of ``chexpert soup``, whose values are no places."""
+
+
+def hide_places(words: list[str]) -> list[str]:
+    """Return a command with a word in place of each run and folder: all but its name, options and their values.
+
+    >>> hide_places(["chexpert", "soup", "run1", "b", "--out", "ward", "--top-k", "2", "--method=greedy"])
+    ['chexpert', 'soup', '[a path]', '[a path]', '--out', '[a path]', '--top-k', '2', '--method=greedy']
+    """
+    shown = list(words[:2])
+    for place, word in enumerate(words[2:], 2):
+        option, equals, _ = word.partition("=")
+        plain = option in OPTIONS or words[place - 1] in OPTIONS
+        if (plain and not names_file(word)) or (option.startswith("--") and not equals):
+            shown.append(word)
+        else:
+            shown.append(f"{option}={HIDDEN}" if option.startswith("--") else HIDDEN)
+    return shown
+
+
 def _is_omitted(override: str) -> bool:
     key = override.lstrip("+~").partition("=")[0]
     return key in OMITTED or key.startswith(("hydra.", "hydra/", "logger."))

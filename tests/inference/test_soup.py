@@ -89,6 +89,9 @@ def test_folder_is_a_run_for_other_commands(soup, runs, root, tmp_path):
         "report.html",
         "soup.json",
     }
+    page = (folder / "report.html").read_text()
+    assert "member 2" in page[page.index('<h2 id="made-from">') :]
+    assert str(runs["base"].parent) not in page
     exported = folder / "checkpoints/best.safetensors"
     text = exported.with_suffix(".json").read_text()
     assert json.loads(text)["made_of"]["kind"] == "soup"
