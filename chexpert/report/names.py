@@ -64,8 +64,12 @@ class Names:
         return hide_override(word) if self.hashed else word
 
 
-def name_run(overrides: Sequence[str]) -> str:
-    """Name a run by its overrides, at most ``LONGEST`` characters; paths are hidden, and settings of place left out.
+def name_run(overrides: Sequence[str], longest: int | None = LONGEST) -> str:
+    """Name a run by its overrides; paths are hidden, and settings of place left out.
+
+    Args:
+        overrides: of the run.
+        longest: characters of the name, which is cut behind them; None: all.
 
     >>> name_run(["model=combined", "+seed=1", "hydra.run.dir=/home/me/run", "data.root=/data"]), name_run([])
     ('model=combined, seed=1', 'defaults')
@@ -74,7 +78,7 @@ def name_run(overrides: Sequence[str]) -> str:
     """
     shown = [hide_override(word.lstrip("+")) for word in overrides if not _is_omitted(word)]
     name = ", ".join(shown) or "defaults"
-    return name if len(name) <= LONGEST else f"{name[: LONGEST - 3].rstrip(' ,')}..."
+    return name if longest is None or len(name) <= longest else f"{name[: longest - 3].rstrip(' ,')}..."
 
 
 def list_repeated(overrides: Sequence[str]) -> list[str]:
@@ -87,7 +91,7 @@ def list_repeated(overrides: Sequence[str]) -> list[str]:
     return [hide_override(word) for word in overrides if word.startswith(kept) or not _is_omitted(word)]
 
 
-def name_folder(run: Path) -> str:
+def name_folder(run: Path, longest: int | None = LONGEST) -> str:
     """Name the run in a folder: a job of a sweep by what its sweep varies; without a readable state.json by its folder.
 
     The rest of a job's overrides stands in the sweep's own, word for word.
@@ -100,7 +104,7 @@ def name_folder(run: Path) -> str:
     if not isinstance(overrides, list):
         return run.name
     own = [word for word in map(str, overrides) if not isinstance(common, list) or word not in common]
-    return name_run(own or list(map(str, overrides)))
+    return name_run(own or list(map(str, overrides)), longest)
 
 
 def name_runs(runs: Sequence[Sequence[str]]) -> list[str]:
