@@ -131,6 +131,7 @@ def write_table(
     total, count = np.zeros((len(frame), len(data.observations))), np.zeros(len(frame), int)
     described = []
     for teacher in teachers:
+        history = describe_run(teacher.metadata)
         wanted = select_views(teacher, settings.out_of_fold, frame)
         found, read = predict_teacher(teacher, data, wanted, torch.device(device))
         known = ~np.isnan(found).any(axis=1)
@@ -140,7 +141,7 @@ def write_table(
             "path": str(teacher.path),
             "name": teacher.name, "weights": teacher.digest, "fold": teacher.is_fold, "views": int(known.sum()),
             "from_tables": read, "out_of_fold": bool(not wanted.all() or teacher.select_held_out(frame).all()),
-            "origin": describe_run(teacher.metadata).weights, **describe_part(teacher.metadata),
+            "origin": history.weights, "saw_chexpert": history.saw_chexpert, **describe_part(teacher.metadata),
         })  # fmt: skip
     if not count.any():
         message = "no training view is taught: the teachers were trained on all of them"
@@ -191,7 +192,7 @@ def describe_origin(folder: Path) -> dict[str, Any]:
     content = read_mapping(folder / run_files.DISTILLATION)
     if not content:
         return {}
-    keys = ("weights", "out_of_fold", "origin", "contamination", "licenses")
+    keys = ("weights", "out_of_fold", "origin", "saw_chexpert", "contamination", "licenses")
     teachers = [
         {"name": f"teacher {number}"} | {key: own[key] for key in keys if key in own}
         for number, own in enumerate(content["teachers"], 1)

@@ -21,9 +21,9 @@ from chexpert.metrics import percentile_interval
 LEAST = 10
 """Positives and negatives of an observation below which a part is small: no gap is read from it."""
 PERSONAL = ("race", "ethnicity", "insurance")
-"""Groups of which no part of few patients is shown: a metric of one patient says what this patient has."""
+"""Groups of which no part of few patients is written: a metric of one patient says what this patient has."""
 FEW = 10
-"""Patients below which a part of a personal group is merged with other such parts."""
+"""Patients below which a part of a personal group is merged with other such parts, and any other is not reported."""
 OTHER = "other, of few patients"
 PATIENT = re.compile(r"patient[0-9]{5,}|(?<![A-Za-z0-9])p[0-9]{8}(?=/s[0-9]{8})")
 
@@ -56,7 +56,12 @@ def evaluate_groups(
     parts = {
         part: take_samples(labeled, counts, metrics, values == part) for part in sorted(set(values) - {""}, key=_order)
     }
-    rows = {part: _evaluate(samples, int((values == part).sum()), over, calibrated) for part, samples in parts.items()}
+    patients = np.array([_find_patient(name) for name in labeled.names], dtype=object)
+    rows = {
+        part: {"n": int((values == part).sum()), "patients": len(set(patients[values == part]))}
+        | _evaluate(samples, over, calibrated)
+        for part, samples in parts.items()
+    }
     return {"rows": rows, "unknown": int((values == "").sum()), "largest_gap": find_largest_gap(parts)}
 
 
@@ -79,6 +84,18 @@ def merge_few(values: Sequence[str], names: Sequence[str]) -> np.ndarray:
     merged = np.isin(found, few)
     found[merged] = OTHER if len(set(patients[merged])) >= FEW else ""
     return found.astype(str)
+
+
+def has_few_patients(part: Mapping[str, Any]) -> bool:
+    """Return whether a part of a group is of too few patients to be reported.
+
+    Its interval resamples these few: of two or three it may have no width at all.
+
+    Args:
+        part: of the ``rows`` of :func:`evaluate_groups`; of older versions a row counts as one patient.
+    """
+    count: int = part.get("patients", part["n"])
+    return count < FEW
 
 
 def _find_patient(name: str) -> str:
@@ -117,10 +134,9 @@ def _order(part: str) -> tuple[int, str]:
     return (AGES.index(part) if part in AGES else 0), part
 
 
-def _evaluate(samples: Mapping[str, Sample], n: int, over: Sequence[str], calibrated: bool) -> dict[str, Any]:
+def _evaluate(samples: Mapping[str, Sample], over: Sequence[str], calibrated: bool) -> dict[str, Any]:
     used = [name for name in over if samples[name].rarer]
     metrics = {
-        "n": n,
         "small": any(samples[name].rarer < LEAST for name in over),
         "auroc": {name: sample.auroc() | {"small": sample.rarer < LEAST} for name, sample in samples.items()},
         "auroc_mean": interval_to_dict(Sample.mean([samples[name] for name in used])) | {"over": used},

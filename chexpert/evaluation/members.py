@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from chexpert.errors import UserError
+from chexpert.evaluation.disagreement import evaluate_disagreement
 from chexpert.evaluation.ensemble import average
 from chexpert.evaluation.join import LabeledScores, count_studies, describe_bootstrap, join_labels
 from chexpert.evaluation.predictions import Named, to_studies
@@ -43,7 +44,9 @@ def compare_with_members(
 
     Returns:
         ``n``, ``studies``, ``over``, ``auroc_mean`` of the network, of each member, of the ``ensemble`` and of the
-        ``best_member``, the last two with their paired ``difference``: network less the other.
+        ``best_member``, the last two with their paired ``difference``: network less the other; and the members'
+        ``disagreement`` over these observations: ``threshold``, and ``mean`` of
+        :func:`chexpert.evaluation.disagreement.evaluate_disagreement`.
 
     Raises:
         UserError: members of other rows or observations.
@@ -64,6 +67,8 @@ def compare_with_members(
     of_members = {name: means[f"member {name}"] for name in members}
     chosen = best or max(of_members, key=lambda name: (of_members[name], name)) if over else best or next(iter(members))
 
+    disagreement = evaluate_disagreement(dict.fromkeys(over, stack), labels, level, views)
+
     def differ(other: str) -> dict[str, Any]:
         if not over:
             return describe_difference(None)
@@ -80,6 +85,7 @@ def compare_with_members(
             "name": chosen, "chosen_on": best_chosen_on if best else None, "chosen_on_these_rows": best is None,
             "auroc_mean": or_none(of_members[chosen]), "difference": differ(f"member {chosen}"),
         },
+        "disagreement": {key: disagreement[key] for key in ("threshold", "mean")},
     }  # fmt: skip
 
 

@@ -1,6 +1,6 @@
 """The run folder of averaged weights: what a training leaves, so that every command can use it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -32,19 +32,22 @@ def write_soup(
     *,
     chosen_on: str | None,
     command: str,
-) -> None:
-    """Write checkpoint, predictions, metrics, calibration and thresholds, evaluations and report of averaged weights.
+) -> Callable[[], None]:
+    """Write checkpoint, predictions, metrics, calibration, thresholds and evaluations of averaged weights.
 
     Args:
         folder: an empty folder.
         data: of the members.
         config: of the soup.
-        metadata: of the checkpoint of the first member.
+        metadata: of the members' checkpoints.
         weights: the averaged ones.
         made_of: what they are the average of.
         scores: probabilities by split.
         chosen_on: the split on which the members' epochs, or the greedy order, were chosen.
         command: that made it.
+
+    Returns:
+        What finishes the folder, when the differences to the members are written: the report shows them.
     """
     begun = datetime.now().astimezone().isoformat(timespec="seconds")
     state: dict[str, Any] = {"why": None, "command": command, "overrides": [], "versions": list_versions()}
@@ -73,8 +76,12 @@ def write_soup(
     export(folder)
     evaluate_run(folder, plain)
     embed_fitted(folder)
-    run_files.write_json(folder / run_files.STATE, {"state": "finished"} | state)
-    write_report(folder)
+
+    def finish() -> None:
+        run_files.write_json(folder / run_files.STATE, {"state": "finished"} | state)
+        write_report(folder)
+
+    return finish
 
 
 def summarize(folder: Path, split: str, config: Mapping[str, Any]) -> dict[str, Any]:

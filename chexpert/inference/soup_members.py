@@ -1,7 +1,7 @@
 """Whether the weights of several checkpoints can be averaged: one network, one input, one start."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,10 +13,13 @@ from chexpert.config.training_checks import find_backbones
 from chexpert.errors import Code, UserError
 from chexpert.inference.members import find_run
 from chexpert.inference.soup_data import get_held_out_setting
+from chexpert.inference.soup_differences import describe_heads, describe_observations, describe_value
+from chexpert.models import merge_contamination
 from chexpert.runs import files as run_files
 from chexpert.runs.config_keys import flatten
 from chexpert.runs.diff import list_differing_keys
 from chexpert.runs.read import read_mapping
+from chexpert.runs.synthetic import is_synthetic_metadata
 from chexpert.weights import names_a_file, parse_source
 from chexpert.weights.license import describe_part
 
@@ -91,20 +94,27 @@ def check_same_network(first: SoupMember, other: SoupMember) -> None:
     differing = [key for key in list_differing_keys([one, two]) if key.rpartition(".")[2] not in IGNORED]
     if differing:
         key = differing[0]
-        message = f"other networks: {key} is {one.get(key)} and {two.get(key)}"
+        message = f"other networks: {key} is {describe_value(one.get(key))} and {describe_value(two.get(key))}"
         message += f", and {len(differing) - 1} settings more" if len(differing) > 1 else ""
         raise UserError(message, code="other-model", where=where, hint=HEAD_HINT)
-    kinds: dict[str, tuple[Code, Any, Any]] = {
-        "observations": ("other-observations", first.metadata["observations"], other.metadata["observations"]),
-        "outputs": ("other-model", get_output_head(first.metadata), get_output_head(other.metadata)),
-        "preprocessing": ("other-preprocessing", first.metadata["preprocessing"], other.metadata["preprocessing"]),
-    }
-    for kind, (code, own, theirs) in kinds.items():
-        if own != theirs:
-            raise UserError(f"other {kind}: {own} and {theirs}", code=code, where=where, hint=HEAD_HINT)
+    for code, message in _list_differences(first.metadata, other.metadata):
+        raise UserError(message, code=code, where=where, hint=HEAD_HINT)
     if misfits := find_misfits(first.weights, other.weights):
         message = f"other networks: {len(misfits)} weights differ in name or shape, the first {misfits[0]}"
         raise UserError(message, code="other-model", where=where, hint=HEAD_HINT)
+
+
+def _list_differences(first: Mapping[str, Any], other: Mapping[str, Any]) -> Iterator[tuple[Code, str]]:
+    """Yield code and message for each of observations, outputs and preprocessing that differs."""
+    names = first["observations"]
+    if names != other["observations"]:
+        yield "other-observations", f"other observations: {describe_observations(names, other['observations'])}"
+    heads = get_output_head(first), get_output_head(other)
+    if heads[0] != heads[1]:
+        yield "other-model", f"other outputs: {describe_heads(*heads, names)}"
+    own, theirs = first["preprocessing"], other["preprocessing"]
+    if own != theirs:
+        yield "other-preprocessing", f"other preprocessing: {describe_value(own)}, and {describe_value(theirs)}"
 
 
 def check_same_data(first: SoupMember, other: SoupMember) -> None:
@@ -209,6 +219,13 @@ def describe_members(members: Sequence[SoupMember], numbers: Sequence[int]) -> l
         {"name": name_member(place), "weights": members[place].digest} | describe_part(members[place].metadata)
         for place in numbers
     ]
+
+
+def merge_metadata(members: Sequence[SoupMember]) -> dict[str, Any]:
+    """Return the metadata of averaged weights: those of the first member, with what any of them learned from."""
+    sentences = [member.metadata.get("contamination") for member in members]
+    synthetic = any(is_synthetic_metadata(member.metadata) for member in members)
+    return {**members[0].metadata, "contamination": merge_contamination(sentences), "synthetic": synthetic}
 
 
 def name_member(place: int) -> str:

@@ -2,7 +2,7 @@
 
 from chexpert.models.backbone import Backbone, find_family
 from chexpert.models.combined import Combined
-from chexpert.models.history import add_teachers, describe_contamination, describe_run
+from chexpert.models.history import add_teachers, describe_contamination, describe_run, merge_contamination
 from chexpert.models.model import LONE, Model, learns_from_one, synchronize_batch_norm
 from chexpert.models.patch_backbone import PatchBackbone
 from chexpert.models.probe import Probe
@@ -23,5 +23,6 @@ __all__ = [
     "find_family",
     "fitting_sizes",
     "learns_from_one",
+    "merge_contamination",
     "synchronize_batch_norm",
 ]

@@ -13,6 +13,9 @@ OTHER_DATA = re.compile(r"(^|_)(\w*\d[mb]|jft|swag|ig|webli|clip|openai|laion\w*
 """In the tags of timm: photographs of the web, by name or by their number, as in yfcc100m and ig1b."""
 BEFORE = " before this run "
 TAUGHT = "; taught by "
+THROUGH = ", through its teachers,"
+NOT_RECORDED = "weights of unknown origin"
+WORST_FIRST = ("yes", "unknown", "no")
 
 
 class History(NamedTuple):
@@ -66,22 +69,28 @@ def describe_run(metadata: Mapping[str, Any]) -> History:
     A run that is not on synthetic images, nor by its recorded data set (else its variant) on an external one, trained
     on CheXpert, whatever it began with.
     """
-    sentence = metadata.get("contamination")
-    sentence, _, taught = (sentence if isinstance(sentence, str) else "").partition(TAUGHT)
-    began = sentence.partition(BEFORE)[2].removeprefix("(").removesuffix(")") or "weights of unknown origin"
+    began, taught, seen = read_contamination(metadata.get("contamination"))
     began += f" and was taught by {taught}" if taught else ""
-    seen = [word for word, known in SENTENCES.items() if sentence.startswith(known)]
     variant: Any = metadata
     for key in ("config", "data", "variant"):
         variant = variant.get(key) if isinstance(variant, Mapping) else None
     trained_on = metadata.get("origin") or variant
     if isinstance(trained_on, str) and trained_on not in ("CheXpert", *CHEXPERT):
-        return History(
-            f"an earlier run trained on {trained_on}, which began with {began}", seen[0] if seen else "unknown"
-        )
+        return History(f"an earlier run trained on {trained_on}, which began with {began}", seen)
     if not is_synthetic_metadata(metadata):
         return History(f"an earlier run trained on CheXpert, which began with {began}", "yes")
-    return History(f"an earlier run on synthetic images, which began with {began}", seen[0] if seen else "unknown")
+    return History(f"an earlier run on synthetic images, which began with {began}", seen)
+
+
+def read_contamination(sentence: object) -> tuple[str, str, str]:
+    """Return what a sentence of :func:`describe_contamination` says: the weights, the teachers, yes, no or unknown.
+
+    >>> read_contamination(describe_contamination([History("random weights", "no")]))
+    ('random weights', '', 'no')
+    """
+    own, _, taught = (sentence if isinstance(sentence, str) else "").partition(TAUGHT)
+    began = own.partition(BEFORE)[2].removeprefix("(").removesuffix(")") or NOT_RECORDED
+    return began, taught, next((word for word, known in SENTENCES.items() if own.startswith(known)), "unknown")
 
 
 def describe_contamination(histories: Iterable[History]) -> str:
@@ -97,9 +106,27 @@ def describe_contamination(histories: Iterable[History]) -> str:
     "the backbone saw CheXpert's training images before this run (rad-dino: yes, timm's a1_in1k: no)"
     """
     own = list(dict.fromkeys(histories))
-    worst = next(seen for seen in ("yes", "unknown", "no") if any(one.saw_chexpert == seen for one in own))
+    worst = min((one.saw_chexpert for one in own), key=WORST_FIRST.index)
     each = ", ".join(one.weights if len(own) == 1 else f"{one.weights}: {one.saw_chexpert}" for one in own)
     return f"{SENTENCES[worst]}{BEFORE}({each})"
+
+
+def merge_contamination(sentences: Iterable[object]) -> str | None:
+    """Return the sentence of averaged weights: they learned from whatever one of their members learned from.
+
+    Args:
+        sentences: of :func:`describe_contamination`, of each member; None where a member has none.
+
+    Returns:
+        The sentence of all where they have one; None where no member has any.
+    """
+    own = list(dict.fromkeys(sentences))
+    if len(own) == 1:
+        return own[0] if isinstance(own[0], str) else None
+    read = [read_contamination(sentence) for sentence in own]
+    return describe_contamination(
+        History(f"{began}, taught by {taught}" if taught else began, seen) for began, taught, seen in read
+    )
 
 
 def add_teachers(sentence: str, teachers: Iterable[Mapping[str, Any]]) -> str:
@@ -107,10 +134,20 @@ def add_teachers(sentence: str, teachers: Iterable[Mapping[str, Any]]) -> str:
 
     Args:
         sentence: of the network itself; with teachers where a run is resumed, and then it stays.
-        teachers: each with its ``origin``, the words of :func:`describe_run`; of older versions without.
+        teachers: each with its ``origin`` and ``saw_chexpert``, the words of :func:`describe_run`; of older versions
+            without.
 
     >>> add_teachers("no image before this run (random weights)", [{"origin": "an earlier run"}, {}])
-    'no image before this run (random weights); taught by an earlier run, a run of unknown origin'
+    'no image before this run (random weights); taught by an earlier run: unknown, a run of unknown origin: unknown'
     """
-    origins = list(dict.fromkeys(str(own.get("origin", "a run of unknown origin")) for own in teachers))
-    return sentence if not origins or TAUGHT in sentence else f"{sentence}{TAUGHT}{', '.join(origins)}"
+    histories = dict.fromkeys(
+        History(str(own.get("origin", "a run of unknown origin")), str(own.get("saw_chexpert", "unknown")))
+        for own in teachers
+    )
+    if not histories or TAUGHT in sentence:
+        return sentence
+    seen = read_contamination(sentence)[2]
+    worst = min((seen, *(one.saw_chexpert for one in histories)), key=WORST_FIRST.index)
+    if worst != seen:
+        sentence = f"{SENTENCES[worst]}{THROUGH}{sentence.removeprefix(SENTENCES[seen])}"
+    return f"{sentence}{TAUGHT}{', '.join(f'{one.weights}: {one.saw_chexpert}' for one in histories)}"

@@ -65,8 +65,12 @@ class Names:
         return hide_override(word) if self.hashed else word
 
 
-def name_run(overrides: Sequence[str]) -> str:
-    """Name a run by its overrides, at most ``LONGEST`` characters; paths are hidden, and settings of place left out.
+def name_run(overrides: Sequence[str], longest: int | None = LONGEST) -> str:
+    """Name a run by its overrides; paths are hidden, and settings of place left out.
+
+    Args:
+        overrides: of the run.
+        longest: characters of the name, which is cut behind them; None: all.
 
     >>> name_run(["model=combined", "+seed=1", "hydra.run.dir=/home/me/run", "data.root=/data"]), name_run([])
     ('model=combined, seed=1', 'defaults')
@@ -75,7 +79,7 @@ def name_run(overrides: Sequence[str]) -> str:
     """
     shown = [hide_override(word.lstrip("+")) for word in overrides if not _is_omitted(word)]
     name = ", ".join(shown) or "defaults"
-    return name if len(name) <= LONGEST else f"{name[: LONGEST - 3].rstrip(' ,')}..."
+    return name if longest is None or len(name) <= longest else f"{name[: longest - 3].rstrip(' ,')}..."
 
 
 def list_repeated(overrides: Sequence[str]) -> list[str]:
@@ -88,7 +92,7 @@ def list_repeated(overrides: Sequence[str]) -> list[str]:
     return [hide_override(word) for word in overrides if word.startswith(kept) or not _is_omitted(word)]
 
 
-def name_folder(run: Path) -> str:
+def name_folder(run: Path, longest: int | None = LONGEST) -> str:
     """Name the run in a folder: a job of a sweep by what its sweep varies; without a readable state.json by its folder.
 
     The rest of a job's overrides stands in the sweep's own, word for word.
@@ -101,7 +105,7 @@ def name_folder(run: Path) -> str:
     if not isinstance(overrides, list):
         return run.name
     own = [word for word in map(str, overrides) if not isinstance(common, list) or word not in common]
-    return name_run(own or list(map(str, overrides)))
+    return name_run(own or list(map(str, overrides)), longest)
 
 
 def name_runs(runs: Sequence[Sequence[str]]) -> list[str]:
@@ -142,6 +146,27 @@ def hide_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
         str(key): hide_settings(own) if isinstance(own, Mapping) else hide_value(str(key), own)
         for key, own in settings.items()
     }
+
+
+OPTIONS = ("--method", "--top-k", "--images")
+"""Of ``chexpert soup``, whose values are no places."""
+
+
+def hide_places(words: list[str]) -> list[str]:
+    """Return a command with a word in place of each run and folder: all but its name, options and their values.
+
+    >>> hide_places(["chexpert", "soup", "run1", "b", "--out", "ward", "--top-k", "2", "--method=greedy"])
+    ['chexpert', 'soup', '[a path]', '[a path]', '--out', '[a path]', '--top-k', '2', '--method=greedy']
+    """
+    shown = list(words[:2])
+    for place, word in enumerate(words[2:], 2):
+        option, equals, _ = word.partition("=")
+        plain = option in OPTIONS or words[place - 1] in OPTIONS
+        if (plain and not names_file(word)) or (option.startswith("--") and not equals):
+            shown.append(word)
+        else:
+            shown.append(f"{option}={HIDDEN}" if option.startswith("--") else HIDDEN)
+    return shown
 
 
 def _is_omitted(override: str) -> bool:

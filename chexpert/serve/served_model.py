@@ -40,6 +40,8 @@ UNREADABLE = ("unreadable-image", "image-size")
 """Codes of a file that is no image to the model."""
 
 GATE = "Gate: nothing speaks against this being a frontal radiograph like the training images."
+NO_GATE = "No gate: no image is checked for being a frontal radiograph."
+OF_SYNTHETIC = "This model was trained on synthetic images, so that its gate says nothing about real X-rays."
 
 
 class ServedModel:
@@ -57,7 +59,7 @@ class ServedModel:
     def __init__(self, run: Path, gate: str = "flag", error_rate: float = 0.1) -> None:
         given, run = run, get_local_path(run)  # once: the gate stands beside the weights
         self.run, self.error_rate = run, error_rate
-        self.title = str(given) if given != run else name_folder(run) if run.is_dir() else run.name
+        self.title = str(given) if given != run else name_folder(run, longest=None) if run.is_dir() else run.name
         self.loaded = load(run)
         self.model = prepare(self.loaded)
         self.gating = open_gating(run, self.loaded, gate)
@@ -78,7 +80,8 @@ class ServedModel:
             "lines": self._list_lines(),
             "limit_mb": MOST_BYTES // 2**20,
             "gate": "on" if self.gating.gate else "off",
-            "gate_text": GATE if self.gating.gate else "No gate: no image is checked for being a frontal radiograph.",
+            "gate_text": GATE if self.gating.gate else NO_GATE,
+            "gate_note": OF_SYNTHETIC if self.gating.gate and self.loaded.synthetic else "",
             "observations": self._list_observations(),
             "rules": list(next(iter(self.thresholds.values()), {})),
             "calibrated": self.calibration is not None,

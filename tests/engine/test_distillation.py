@@ -70,7 +70,8 @@ def test_differences_and_origin_are_written(taught, folds):
     first = content["teachers"][0]
     assert (first["name"], first["licenses"]) == ("fold0", [])
     assert first["contamination"] == read_checkpoint(folds[0])[0]["contamination"]
-    assert metadata["contamination"].endswith(f"; taught by {first['origin']}")
+    assert first["saw_chexpert"] == "no"  # it was trained on synthetic images
+    assert metadata["contamination"].endswith(f"; taught by {first['origin']}: no")
     assert read_mapping(taught / "metrics.json")["contamination"] == metadata["contamination"]
     assert "fold0" not in (taught / "checkpoints/best.json").read_text()
     text = (taught / "checkpoints/best.json").read_text()

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from helpers.errors import raises
 
+from chexpert.evaluation.disagreement import evaluate_disagreement
 from chexpert.evaluation.members import compare_with_members
 from chexpert.evaluation.predictions import Named
 from chexpert.metrics import auroc, compare_aurocs
@@ -43,6 +44,14 @@ def test_differences_are_those_of_the_averaged_scores():
     assert (content["best_member"]["name"], content["best_member"]["chosen_on"]) == (best, None)
     assert content["best_member"]["chosen_on_these_rows"]
     assert "favors" in describe_members(content, "valid")
+
+
+def test_disagreement_is_that_of_the_members():
+    content = compare_with_members(OWN, MEMBERS, TRUTH, mean_over=[EDEMA, FLUID], replicates=20)
+    expected = evaluate_disagreement({EDEMA: list(MEMBERS.values())}, TRUTH)
+    assert content["disagreement"] == {"threshold": 0.5, "mean": expected["mean"]}
+    errors = np.stack([one.columns[EDEMA] - LABELS for one in MEMBERS.values()])
+    assert content["disagreement"]["mean"]["correlation"]["value"] == pytest.approx(np.corrcoef(errors)[0, 1])
 
 
 def test_best_member_may_be_chosen_elsewhere():

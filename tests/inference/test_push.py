@@ -18,15 +18,18 @@ from safetensors.torch import load_file
 
 import chexpert
 from chexpert.checkpoints.hub import LIMITS
-from chexpert.cli.main import make_parser
+from chexpert.cli.main import import_command, make_parser
 from chexpert.conf_folder import find_conf
+from chexpert.errors import UserError
 from chexpert.explain.quality.cost import hash_weights
 from chexpert.gate import Gate, write_gate
 from chexpert.gate.feature_distance import fit_distance
 from chexpert.gate.view_check import fit_view_check
 from chexpert.inference.explain import explain_run
+from chexpert.inference.exported.metadata import make_metadata
 from chexpert.inference.predict import predict
 from chexpert.inference.push import push_run, set_license
+from chexpert.serve.served_model import ServedModel
 from chexpert.weights.hub_name import HubName, parse_hub_name
 
 pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")  # the Hub's library, of httpx
@@ -455,3 +458,55 @@ def test_license_of_a_teacher_has_to_be_accepted(hub, run):
     with raises("license", run):
         push_run(run, NAME)
     push_run(run, NAME, accept_non_commercial=True)
+
+
+def write_images(folder: Path, count: int) -> Path:
+    folder.mkdir()
+    for n in range(count):
+        Image.fromarray(np.random.default_rng(n).integers(0, 256, (80, 64), dtype=np.uint8)).save(folder / f"{n}.png")
+    return folder
+
+
+def test_model_of_the_hub_is_exported_as_the_own_one(hub, run, tmp_path, monkeypatch):
+    """The command hands the verified weights on; making the graph takes minutes, and has its own tests."""
+    pushed, given = push_run(run, NAME), []
+
+    def capture(*arguments):
+        given.extend(arguments)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("chexpert.inference.exported.export.export_run", capture)
+    words = [f"hf:{NAME}@{pushed.commit}", str(tmp_path / "out"), "--to", "pt2"]
+    with pytest.raises(KeyboardInterrupt):
+        import_command("export").run(make_parser("export").parse_args(words))
+    local, own = given[0], run / "checkpoints/best.safetensors"
+    assert given[1] == tmp_path / "out"
+    assert local.read_bytes() == own.read_bytes()
+    found, expected = (make_metadata(path, chexpert.load(path)) for path in (local, own))
+    assert found["calibration"]
+    assert found == expected
+    assert str(tmp_path) not in json.dumps(found)
+
+
+def test_model_of_the_hub_is_served_as_the_own_one(hub, run, tmp_path):
+    pushed = push_run(run, NAME)
+    content = (write_images(tmp_path / "images", 1) / "0.png").read_bytes()
+    name = f"hf:{NAME}@{pushed.commit}"
+    own, served = ServedModel(run / "checkpoints/best.safetensors"), ServedModel(Path(name))
+    assert served.title == name
+    shown, of_own = served.describe(), own.describe()
+    assert str(tmp_path) not in json.dumps(shown)  # the cache's place
+    for key in ("observations", "rules", "calibrated", "gate", "methods"):
+        assert shown[key] == of_own[key], key
+    assert served.predict(content) == own.predict(content)
+    with pytest.raises(UserError):  # nobody has its training images here
+        served.compare(served.read_accepted(content))
+
+
+@pytest.mark.parametrize("command", ["export", "serve"])
+def test_repository_that_is_not_there_is_one_message(hub, tmp_path, command):
+    name, out = "hf:clinic/none", tmp_path / "out"
+    words = [name, str(out)] if command == "export" else [name, "--port", "0"]
+    with raises("missing-file", name):
+        import_command(command).run(make_parser(command).parse_args(words))
+    assert not out.exists()

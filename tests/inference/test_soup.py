@@ -16,10 +16,12 @@ from chexpert.data import write_phantom
 from chexpert.evaluation import compare, read_predictions
 from chexpert.inference.ensemble import ensemble
 from chexpert.inference.soup import Soup, describe_soup, make_soup
-from chexpert.inference.soup_members import SoupMember, describe_start, read_soup_members
+from chexpert.inference.soup_members import SoupMember, describe_start, merge_metadata, read_soup_members
+from chexpert.models import describe_run
 from chexpert.models.batch_norm import list_learning_layers
 from chexpert.runs import files as run_files
 from chexpert.runs.read import read_config, read_mapping
+from chexpert.weights import SENTENCES
 
 OPTIONS = ["trainer.max_epochs=2", "explainer=[]", "logger=[]"]
 
@@ -87,6 +89,9 @@ def test_folder_is_a_run_for_other_commands(soup, runs, root, tmp_path):
         "report.html",
         "soup.json",
     }
+    page = (folder / "report.html").read_text()
+    assert "member 2" in page[page.index('<h2 id="made-from">') :]
+    assert str(runs["base"].parent) not in page
     exported = folder / "checkpoints/best.safetensors"
     text = exported.with_suffix(".json").read_text()
     assert json.loads(text)["made_of"]["kind"] == "soup"
@@ -159,8 +164,27 @@ def edit(path: Path, out: Path, change) -> Path:
 def test_members_that_cannot_be_averaged_are_an_error(runs, tmp_path, name, code, change):
     first = run_files.checkpoint(runs["base"])
     other = edit(first, tmp_path / name / "checkpoints/best.ckpt", change)
-    with raises(code):
+    with raises(code) as caught:
         describe_start(read_soup_members([first, other]))
+    assert not set("[]{}'") & set(caught.value.message)
+
+
+def test_averaged_weights_saw_what_any_member_saw(runs, tmp_path):
+    """The first member says that it saw nothing, and the last that it did."""
+    first = run_files.checkpoint(runs["base"])
+    seen = f"{SENTENCES['yes']} before this run (rad-dino)"
+    other = edit(first, tmp_path / "other/checkpoints/best.ckpt", lambda own: own.update(contamination=seen))
+    shutil.copy(runs["base"] / "config.yaml", tmp_path / "other")
+    made = make_soup([first, other], tmp_path / "soup", images=8)
+    metadata = read_checkpoint(made.folder)[0]
+    assert metadata["contamination"].startswith(SENTENCES["yes"])
+    assert "rad-dino: yes" in metadata["contamination"]
+    for file in ("metrics.json", "checkpoints/best.json"):
+        assert read_mapping(made.folder / file)["contamination"] == metadata["contamination"]
+    assert metadata["contamination"] in (made.folder / "MODEL_CARD.md").read_text()
+    assert describe_run(metadata).saw_chexpert == "yes"
+    alone = merge_metadata(made.members[:1])  # a member that is left out of a greedy soup gives nothing
+    assert alone["contamination"] == made.members[0].metadata["contamination"]
 
 
 def test_other_weights_and_files_without_a_start_are_errors(runs):

@@ -8,7 +8,14 @@ import torch
 
 from chexpert.models import Backbone, Single
 from chexpert.models.convert import convert
-from chexpert.models.history import History, describe_contamination, describe_history, describe_run
+from chexpert.models.history import (
+    History,
+    add_teachers,
+    describe_contamination,
+    describe_history,
+    describe_run,
+    merge_contamination,
+)
 from chexpert.weights import SENTENCES, read_cards
 
 
@@ -89,6 +96,46 @@ def test_weights_of_an_earlier_run_saw_its_images(metadata, seen, began):
     again = describe_run({"synthetic": True, "contamination": line})
     assert again.saw_chexpert == seen
     assert again.weights.endswith(f"which began with {found.weights}")
+
+
+UNKNOWN = f"{SENTENCES['unknown']} before this run (timm's mae)"
+
+
+@pytest.mark.parametrize(
+    ("sentences", "seen"),
+    [
+        ([NO, NO], "no"),
+        ([NO, YES], "yes"),
+        ([UNKNOWN, NO], "unknown"),
+        ([NO, UNKNOWN, YES], "yes"),
+        ([NO, None], "unknown"),
+    ],
+)
+def test_averaged_weights_saw_what_one_member_saw(sentences, seen):
+    found = merge_contamination(sentences)
+    assert found.startswith(SENTENCES[seen])
+    assert all(name in found for own, name in ((NO, "random weights"), (YES, "rad-dino")) if own in sentences)
+    assert describe_run({"synthetic": True, "contamination": found}).saw_chexpert == seen
+    assert merge_contamination(reversed(sentences)).startswith(SENTENCES[seen])
+
+
+def test_averaged_weights_keep_what_all_members_say():
+    assert merge_contamination([YES, YES]) == YES
+    assert merge_contamination([None, None]) is None
+
+
+@pytest.mark.parametrize("own", [NO, UNKNOWN, YES])
+@pytest.mark.parametrize("teacher", ["no", "unknown", "yes"])
+def test_a_taught_network_saw_what_a_teacher_saw(own, teacher):
+    """Also where it is a teacher, a start or a member itself."""
+    of_own = describe_run({"synthetic": True, "contamination": own}).saw_chexpert
+    worst = min(of_own, teacher, key=("yes", "unknown", "no").index)
+    found = add_teachers(own, [{"origin": "an earlier run", "saw_chexpert": teacher}])
+    assert found.startswith(SENTENCES[worst])
+    assert found.endswith(f"; taught by an earlier run: {teacher}")
+    assert describe_run({"origin": "NIH ChestX-ray14", "contamination": found}).saw_chexpert == worst
+    assert merge_contamination([NO, found]).startswith(SENTENCES[worst])
+    assert add_teachers(found, [{"origin": "another"}]) == found
 
 
 @pytest.mark.parametrize("kind", ["torch", "json beside", "converted"])

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from unittest import mock
 
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 from helpers.dicom import make_dicom
 from helpers.errors import raises
+from helpers.report_runs import edit_json
 from PIL import Image
 
 from chexpert.checkpoints.export import export
@@ -104,6 +106,20 @@ def test_run_is_described(client, model):
     assert calibrated == float(f"{expected[0, 0]:.9g}")
 
 
+def test_gate_of_synthetic_images_says_nothing_of_real_ones(model, monkeypatch):
+    assert model.loaded.synthetic
+    assert model.describe()["gate_note"] == served_model.OF_SYNTHETIC
+    monkeypatch.setattr(model, "loaded", replace(model.loaded, synthetic=False))
+    assert model.describe()["gate_note"] == ""
+
+
+def test_run_has_its_whole_name(run, tmp_path):
+    copy = Path(shutil.copytree(run, tmp_path / "run"))
+    overrides = [f"optimizer.lr={number}e-4" for number in range(9)]
+    edit_json(copy / run_files.STATE, lambda content: content | {"overrides": overrides})
+    assert ServedModel(copy).title == ", ".join(overrides)
+
+
 def test_run_without_what_is_fitted_is_served_raw(run, images, tmp_path):
     bare = tmp_path / "bare"
     shutil.copytree(run, bare)
@@ -112,6 +128,7 @@ def test_run_without_what_is_fitted_is_served_raw(run, images, tmp_path):
     model = ServedModel(bare)
     described, found = model.describe(), model.predict(images[0].read_bytes())
     assert (described["calibrated"], described["rules"], described["gate"]) == (False, [], "off")
+    assert described["gate_note"] == ""
     assert described["sets"]["missing"]
     assert all(row["calibrated"] is None and row["set"] is None for row in found["rows"])
     with raises("missing-file", "--gate refuse"):

@@ -11,6 +11,7 @@ from chexpert.errors import UserError
 
 KEY = "chexpert.sha256"
 EMPTY = "0" * 64
+MODELS = ("model.onnx", "model.pt2")
 MARK = KEY.encode() + b"\x12\x40"
 """In a file of ONNX: the key, then the tag of the value and its 64 bytes."""
 OWN_ENTRIES = ("/extra/" + KEY, "/.data/serialization_id")
@@ -41,6 +42,12 @@ def check_file(path: Path) -> str:
     Raises:
         UserError: there is no such file, it is no exported file, or it was changed.
     """
+    if path.is_dir():
+        names = [name for name in MODELS if (path / name).is_file()]
+        hint = (
+            f"give the file in it: {path / names[0]}" if names else "give the file model.onnx or model.pt2 of an export"
+        )
+        raise UserError("a folder, where a model file is needed", code="input-kind", where=str(path), hint=hint)
     try:
         if zipfile.is_zipfile(path):
             with zipfile.ZipFile(path) as archive:

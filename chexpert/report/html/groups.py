@@ -7,6 +7,7 @@ from typing import Any
 from markupsafe import Markup
 
 from chexpert.evaluation.group_values import AGES
+from chexpert.evaluation.groups import FEW, has_few_patients
 from chexpert.report.figures.forest import Row, plot_forest
 from chexpert.report.text.evaluation import describe_gap
 
@@ -29,7 +30,8 @@ class Group:
 
     Attributes:
         title: of the group.
-        parts: metrics by part, as in the evaluation.
+        parts: metrics by part, as in the evaluation; without those of few patients.
+        few: a sentence that names the parts of few patients; empty where there are none.
         over: how many observations the mean is over where all are defined.
         unknown: rows of which it is not known.
         gap: the largest difference, in words.
@@ -37,6 +39,7 @@ class Group:
 
     title: str
     parts: Mapping[str, Mapping[str, Any]]
+    few: str
     over: int
     unknown: int
     gap: str
@@ -46,10 +49,16 @@ def list_groups(content: Mapping[str, Any]) -> list[Group]:
     """Return the groups of an evaluation."""
     over = len(content["auroc_mean"]["over"])
     return [
-        Group(TITLES.get(name, name), sort(own["rows"]), over, own.get("unknown", 0), describe_parts(own))
-        for name, own in content.get("groups", {}).items()
-        if own["rows"]
+        _make_group(TITLES.get(name, name), own, over) for name, own in content.get("groups", {}).items() if own["rows"]
     ]
+
+
+def _make_group(title: str, group: Mapping[str, Any], over: int) -> Group:
+    rows = sort(group["rows"])
+    few = [f"{part} (n = {own['n']})" for part, own in rows.items() if has_few_patients(own)]
+    shown = {part: own for part, own in rows.items() if not has_few_patients(own)}
+    left_out = f"Not reported, fewer than {FEW} patients: {', '.join(few)}." if few else ""
+    return Group(title, shown, left_out, over, group.get("unknown", 0), describe_parts(group))
 
 
 def sort(parts: Mapping[str, Any]) -> dict[str, Any]:

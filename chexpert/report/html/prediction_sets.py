@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from chexpert.evaluation.groups import has_few_patients
 from chexpert.report.html.groups import TITLES, sort
 from chexpert.report.text.prediction_sets import MAIN
 
@@ -66,9 +67,10 @@ def collect_sets(content: Mapping[str, Any]) -> SetTables | None:
             TITLES.get(name, name): {
                 part: (own["n"], _list_rows(own["observations"], patients, found["group_error_rate"]))
                 for part, own in sort(parts).items()
+                if not has_few_patients(own)
             }
             for name, parts in found["groups"].items()
-            if len(parts) > 1
+            if len(parts) > 1 and not all(map(has_few_patients, parts.values()))
         },
     )
 

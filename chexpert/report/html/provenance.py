@@ -1,5 +1,6 @@
 """The provenance of a run's metrics: data, labels, held-out and skipped rows, versions and time."""
 
+import shlex
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
@@ -8,7 +9,7 @@ import yaml
 
 from chexpert.observations import REPORT_LABELS
 from chexpert.report.evaluation_setting import describe_choice, is_synthetic
-from chexpert.report.names import Names, hide_value
+from chexpert.report.names import HIDDEN, Names, hide_places, hide_value
 from chexpert.report.run_data import RunData
 from chexpert.report.text.gate import describe_gate
 from chexpert.report.text.values import UNITS
@@ -60,7 +61,9 @@ def list_facts(run_data: RunData, names: Names) -> list[tuple[str, str]]:
     facts = [("Outcome", str(state.get("state", "not recorded")))]
     if why := state.get("why"):
         facts.append(("Why", names.path(str(why))))
-    if "overrides" in state:
+    if run_data.metrics.get("made_of") and state.get("command") and not state.get("overrides"):  # of chexpert soup
+        facts.append(("Command", _hide_places(str(state["command"])) if names.hashed else str(state["command"])))
+    elif "overrides" in state:
         facts.append(("Command", names.command(["chexpert", "train", *map(str, state["overrides"])])))
     elif "command" in state:
         facts.append(("Command", names.path(str(state["command"]))))
@@ -74,6 +77,13 @@ def list_facts(run_data: RunData, names: Names) -> list[tuple[str, str]]:
     facts.append(("Seed", str(run_data.config.get("seed", "not recorded"))))
     facts += [(str(name), str(number)) for name, number in state.get("versions", {}).items()]
     return facts
+
+
+def _hide_places(command: str) -> str:
+    try:
+        return shlex.join(hide_places(shlex.split(command)))
+    except ValueError:  # of another program
+        return HIDDEN
 
 
 def describe_seconds(seconds: float | None) -> str:

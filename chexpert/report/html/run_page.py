@@ -15,6 +15,7 @@ from chexpert.report.figures.training_curves import plot_training
 from chexpert.report.html import provenance, read_script, render_page
 from chexpert.report.html.gallery import read_gallery
 from chexpert.report.html.groups import list_groups, plot_groups
+from chexpert.report.html.made_from import collect_made_from
 from chexpert.report.html.performance import collect_performance
 from chexpert.report.html.prediction_sets import collect_sets
 from chexpert.report.html.verdict import find_aurocs, find_warnings, summarize_in_two
@@ -97,7 +98,7 @@ class Parts:
         makers: dict[str, Callable[[], Any]] = {
             "forest": self.forest, "curves": self.curves, "reliability": self.reliability, "sets": self.sets,
             "selective": self.selective, "training": self.training, "tta": self.tta, "groups": self.groups,
-            "quality": self.quality, "gallery": self.gallery,
+            "quality": self.quality, "gallery": self.gallery, "made_from": self.made_from,
         }  # fmt: skip
         return {name: self._try(name, make) for name, make in makers.items()}
 
@@ -164,6 +165,10 @@ class Parts:
         if not found:
             return None
         return {"groups": found, "forest": plot_groups(self.content, found, self.where, "groups")}
+
+    def made_from(self) -> Any:
+        """Collect the members of averaged weights, or the teachers of a distilled network."""
+        return collect_made_from(self.run_data, self.names)
 
     def quality(self) -> Any:
         """Return the scores of the explainers."""

@@ -12,7 +12,7 @@ from chexpert.report.evaluation_setting import describe_rows, is_synthetic
 from chexpert.report.html.provenance import list_done, list_undone
 from chexpert.report.html.render import NOT_A_DEVICE
 from chexpert.report.html.verdict import describe_mean, find_warnings
-from chexpert.report.model_card import facts, origins, results
+from chexpert.report.model_card import explanations, facts, origins, results
 from chexpert.report.model_card.markdown import Markdown, escape
 from chexpert.report.names import Names
 from chexpert.report.run_data import BROKEN, Lack, RunData
@@ -110,7 +110,9 @@ def list_parts(run_data: RunData, split: str) -> dict[str, Part]:
             lambda: results.describe_groups(run_data, split), "metrics of groups", "labels with sex, age and view"
         ),
         "gate": Part(lambda: results.describe_run_gate(run_data), gate, "chexpert gate RUN"),
-        "explanations": Part(lambda: results.describe_explanations(run_data), explained, "a run with explain.score=32"),
+        "explanations": Part(
+            lambda: explanations.describe_explanations(run_data), explained, "a run with explain.score=32"
+        ),
         "shortcuts": Part(lambda: results.describe_shortcuts(run_data), shortcuts, "chexpert shortcuts RUN"),
         "command": Part(lambda: origins.describe_command(run_data), "the command of the training", again),
     }

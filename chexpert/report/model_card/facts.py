@@ -6,19 +6,13 @@ from typing import Any
 from chexpert.observations import REPORT_LABELS
 from chexpert.report.html.provenance import describe_seconds, list_data, list_label_rules, list_learned_targets
 from chexpert.report.model_card.markdown import Markdown, make_facts, make_table
+from chexpert.report.model_card.words import list_settings, name_class
 from chexpert.report.names import Names, hide_value
 from chexpert.report.run_data import RunData
 from chexpert.runs import files as run_files
-from chexpert.runs.config_keys import flatten
 from chexpert.runs.read import read_mapping_or_empty
 from chexpert.weights.license import UNKNOWN, StartLicense, list_licenses
 
-SETTINGS = (
-    "loss", "optimizer", "scheduler", "averaging", "data.batch_size", "data.augmentation", "data.dev", "data.folds",
-    "data.fold", "trainer.max_epochs", "trainer.precision", "backbone_lr_factor", "layer_decay", "unfreeze_epoch",
-    "early_stopping", "seed",
-)  # fmt: skip
-"""Keys of the config that the card lists, and all keys below them. The other ones stand in the run's config.yaml."""
 FITS = {
     "stretch": "to which an image is stretched", "pad": "to whose shape an image is padded",
     "crop": "to whose shape an image is cropped",
@@ -47,7 +41,7 @@ def describe_model(run_data: RunData) -> Markdown:
     head = exported.get("readout") or {}
     three = [observations[place] for place in head.get("uncertain") or []]
     facts: list[tuple[str, object]] = [
-        ("Model", _name_class(config.get("model")) or "not recorded"),
+        ("Model", name_class(config.get("model")) or "not recorded"),
         ("Network", ", ".join(list_networks(config.get("model"))) or "not recorded"),
         ("Weights before this training", run_data.metrics.get("contamination") or "not recorded"),
         ("Input", f"gray images of {_describe_size(size)}, {FITS.get(str(preprocessing.get('fit')), NO_FIT)}"),
@@ -101,21 +95,13 @@ def describe_training(run_data: RunData) -> Markdown | None:
     """Return the settings of the training, its length and the versions."""
     if not run_data.config:
         return None
-    flat = {
-        key: value for key, value in flatten(run_data.config).items() if value not in (None, {}, []) and is_listed(key)
-    }
-    facts: list[tuple[str, object]] = [(name, value) for name, value in map(_spell, flat.items())]
+    facts = list(list_settings(run_data.config))
     best = run_data.metrics.get("best_epoch")
-    facts.append(("epoch of the weights", "not recorded" if best is None else best + 1))
-    facts.append(("wall time", describe_seconds(run_data.state.get("seconds") or run_data.metrics.get("seconds"))))
-    facts.append(("started", str(run_data.state.get("started", "not recorded"))[:10]))
+    facts.append(("Epoch of the weights", "not recorded" if best is None else best + 1))
+    facts.append(("Wall time", describe_seconds(run_data.state.get("seconds") or run_data.metrics.get("seconds"))))
+    facts.append(("Started", str(run_data.state.get("started", "not recorded"))[:10]))
     versions = ", ".join(f"{name} {number}" for name, number in run_data.state.get("versions", {}).items())
-    return make_facts([*facts, ("versions", versions or "not recorded")])
-
-
-def is_listed(key: str) -> bool:
-    """Return whether the card lists a setting."""
-    return any(key == one or key.startswith(f"{one}.") for one in SETTINGS) and not key.endswith("._partial_")
+    return make_facts([*facts, ("Versions", versions or "not recorded")])
 
 
 def list_run_licenses(run_data: RunData) -> list[StartLicense]:
@@ -138,10 +124,6 @@ def describe_licenses(run_data: RunData) -> Iterator[str]:
         yield f"It started from {one.weights}: {known}; {limits[one.non_commercial]}."
 
 
-def _name_class(node: Any) -> str:
-    return str(node.get("_target_", "")).rpartition(".")[2] if isinstance(node, Mapping) else ""
-
-
 def _describe_size(size: Any) -> str:
     sides = size if isinstance(size, list) else [size, size]
     return f"{' x '.join(map(str, sides))} pixels" if size else "a size that is not recorded"
@@ -157,11 +139,3 @@ def _texts(row: Mapping[str, Any]) -> list[str]:
 
 def _count(value: Any) -> str:
     return f"{value:,}" if isinstance(value, int) else "not recorded"
-
-
-def _spell(item: tuple[str, Any]) -> tuple[str, str]:
-    """A setting; of a class its name alone, since the module of one's own is private."""
-    key, value = item
-    if key.endswith("._target_"):
-        return key.removesuffix("._target_"), str(value).rpartition(".")[2]
-    return key, str(hide_value(key, value))

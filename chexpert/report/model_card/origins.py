@@ -6,7 +6,7 @@ from typing import Any
 
 from chexpert.report.model_card.facts import read_made_of
 from chexpert.report.model_card.markdown import Markdown, make_block, make_facts
-from chexpert.report.names import HIDDEN, list_repeated, names_file
+from chexpert.report.names import HIDDEN, hide_places, list_repeated
 from chexpert.report.run_data import RunData
 
 KINDS = {"soup": "the mean of the members' weights", "distilled": "trained on its teachers' probabilities too"}
@@ -54,24 +54,3 @@ def describe_command(run_data: RunData) -> Markdown | None:
         return None
     note = f"\n\nGive your own file in the place of `{HIDDEN}`." if any(HIDDEN in word for word in words) else ""
     return Markdown(f"{make_block(shlex.join(words))}{note}")
-
-
-OPTIONS = ("--method", "--top-k", "--images")
-"""Of ``chexpert soup``, whose values are no places."""
-
-
-def hide_places(words: list[str]) -> list[str]:
-    """Return a command with a word in place of each run and folder: all but its name, options and their values.
-
-    >>> hide_places(["chexpert", "soup", "run1", "b", "--out", "ward", "--top-k", "2", "--method=greedy"])
-    ['chexpert', 'soup', '[a path]', '[a path]', '--out', '[a path]', '--top-k', '2', '--method=greedy']
-    """
-    shown = list(words[:2])
-    for place, word in enumerate(words[2:], 2):
-        option, equals, _ = word.partition("=")
-        plain = option in OPTIONS or words[place - 1] in OPTIONS
-        if (plain and not names_file(word)) or (option.startswith("--") and not equals):
-            shown.append(word)
-        else:
-            shown.append(f"{option}={HIDDEN}" if option.startswith("--") else HIDDEN)
-    return shown

@@ -7,10 +7,9 @@ from chexpert.report.evaluation_setting import describe_rows
 from chexpert.report.html.groups import list_groups
 from chexpert.report.html.performance import Performance, collect_performance
 from chexpert.report.html.prediction_sets import KINDS, SHOWN, collect_sets
-from chexpert.report.model_card.markdown import Markdown, escape, make_facts, make_table
+from chexpert.report.model_card.markdown import Markdown, escape, make_table
 from chexpert.report.names import HIDDEN, names_file
 from chexpert.report.run_data import RunData
-from chexpert.report.text.explanation_quality import MEANINGS, list_left_out, list_quality
 from chexpert.report.text.gate import describe_gate
 from chexpert.report.text.shortcuts import summarize_shortcuts
 from chexpert.report.text.values import is_undefined
@@ -20,8 +19,6 @@ from chexpert.runs.read import read_mapping_or_empty
 
 NO_BREAK = "\u00a0"
 """Between a value and its interval: a narrow column would divide them."""
-SCORES = ("Hit", "Mass / area", "Gap", "Sanity", "Right reason")
-"""Of ``MEANINGS``: the columns of the table of explanations; the file has more."""
 
 
 def describe_performance(run_data: RunData, split: str) -> Markdown:
@@ -122,8 +119,10 @@ def describe_groups(run_data: RunData, split: str) -> Markdown | None:
             for part, own in group.parts.items()
         ]  # fmt: skip
         unknown = f" Not known of {group.unknown:,} rows." * bool(group.unknown)
-        table = make_table([group.title, "n", "Mean AUROC", "Observations in the mean"], rows)
-        parts += [table, escape(f"{group.gap[:1].upper()}{group.gap[1:]}.{unknown}")]
+        few = f" {group.few}" * bool(group.few)
+        header = [group.title, "n", "Mean AUROC", "Observations in the mean"]
+        parts += [make_table(header, rows)] * bool(rows)
+        parts.append(escape(f"{group.title}: {group.gap}.{unknown}{few}"))
     return join([escape(f"{describe_rows(run_data, split)}. Small: fewer than 10 of a class."), *parts])
 
 
@@ -135,24 +134,6 @@ def describe_run_gate(run_data: RunData) -> Markdown | None:
         return escape(f"Images are flagged by {describe_gate(run_data.run)}.")
     except (OSError, ValueError) as error:
         raise TypeError("the gate is damaged") from error
-
-
-def describe_explanations(run_data: RunData) -> Markdown | None:
-    """Return the scores of each explainer, and the meaning of each score."""
-    if not run_data.quality:
-        return None
-    places = [[*MEANINGS].index(name) for name in SCORES]
-    split = run_data.quality.get("split", "valid")
-    parts = [escape(f"Means over single views of the {split} split, with 95 % intervals over views.")]
-    for own in list_quality(run_data.quality):
-        control = ", a control that knows nothing of the model" * own["control"]
-        sanity = {"ok": "passed", "FAIL": "failed"}.get(own["sanity"], "not made")
-        rows = [[name, *(show(values[place], 2) for place in places)] for name, values in own["rows"].items()]
-        title = escape(own["explainer"])
-        parts.append(Markdown(f"**{title}**{control}; test with shuffled weights: {sanity}."))
-        parts.append(make_table(["Observation", *SCORES], rows))
-    left_out = [escape(f"{line}.") for line in list_left_out(run_data.quality)]
-    return join([*parts, *left_out, make_facts((name, MEANINGS[name]) for name in SCORES)])
 
 
 def describe_shortcuts(run_data: RunData) -> Markdown | None:

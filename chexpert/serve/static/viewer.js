@@ -76,7 +76,7 @@
       showError(error.message);
       return;
     }
-    get("run").textContent = shorten(run.run);
+    get("run").textContent = clean(run.run);
     document.title = `${shorten(run.run)}: chexpert viewer`;
     get("synthetic").textContent = run.synthetic;
     get("synthetic").hidden = !run.synthetic;
@@ -158,6 +158,7 @@
     get("image").src = found.image;
     document.querySelector(".stage").style.setProperty("--ratio", found.width / found.height);
     get("name").textContent = shorten(file.name);
+    get("name").title = clean(file.name);
     get("size").textContent = `${found.width} \u00d7 ${found.height} pixels`;
     get("shown").hidden = get("found").hidden = false;
     get("none").hidden = true;
@@ -175,8 +176,9 @@
 
   function showGate(found) {
     const words = found.refused ? "Refused by the gate, so there are no probabilities" : "Flagged";
-    get("gate").className = `gate ${found.flags ? "flagged" : run.gate === "on" ? "passed" : ""}`;
-    get("gate").textContent = found.flags ? clean(`${words}: ${found.flags}.`) : run.gate_text;
+    const passed = run.gate === "on" && !run.gate_note;
+    get("gate").className = `gate ${found.flags ? "flagged" : passed ? "passed" : ""}`;
+    get("gate").textContent = `${found.flags ? clean(`${words}: ${found.flags}.`) : run.gate_text} ${run.gate_note}`.trim();
   }
 
   // --- the table ---

@@ -99,6 +99,13 @@ def test_a_file_without_a_digest_is_none_of_an_export(tmp_path):
     file.write_bytes(b"no export")
     with raises("damaged-file", file):
         check_file(file)
+    with raises("input-kind", tmp_path) as caught:  # the folder, not its model
+        check_file(tmp_path)
+    assert "model.onnx or model.pt2" in caught.value.hint
+    (tmp_path / "model.pt2").write_bytes(b"")
+    with raises("input-kind", tmp_path) as caught:
+        check_file(tmp_path)
+    assert str(tmp_path / "model.pt2") in caught.value.hint
     with raises("missing-file", tmp_path / "none.onnx"):
         check_file(tmp_path / "none.onnx")
 

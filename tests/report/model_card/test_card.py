@@ -19,10 +19,15 @@ from chexpert.gate import Gate, write_gate
 from chexpert.gate.feature_distance import fit_distance
 from chexpert.gate.view_check import fit_view_check
 from chexpert.report import write_report
+from chexpert.report.html.run_page import make_page
 from chexpert.report.model_card.card import make_card
+from chexpert.report.model_card.explanations import SCORES
+from chexpert.report.model_card.words import CLASSES, TITLES, list_settings
+from chexpert.report.names import HIDDEN, Names
 from chexpert.report.run_data import RunData
 from chexpert.runs import files as run_files
 
+PROJECT = Path(__file__).parents[3]
 SECTIONS = [
     "Model", "Intended use", "Data", "Training", "Evaluation", "Limits", "License", "How to repeat it",
     "What is missing",
@@ -109,6 +114,80 @@ def test_numbers_are_those_of_the_evaluation(run):
     female = content["groups"]["sex"]["rows"]["Female"]
     groups = read_table(find_section(card, "Groups"))
     assert groups["Female"] == [str(female["n"]), show(female["auroc_mean"], 3), "3"]
+
+
+UNSCORED = {"value": None, "ci_low": None, "ci_high": None, "n": 0}
+
+
+@pytest.mark.parametrize(
+    ("masks", "change", "score", "reason"),
+    [
+        (None, {"hit_normalized": UNSCORED}, "Hit", "no outlines were given"),
+        ("m.json", {"hit_normalized": UNSCORED}, "Hit", "no outline of it in these views"),
+        ("m.json", {"hit_normalized": UNSCORED, "without_evidence": 8}, "Hit", "no map has positive evidence"),
+        ("m.json", {"right_for_the_right_reason": UNSCORED}, "Right reason", "no true positive with an outline"),
+        ("m.json", {"gap_over_random": UNSCORED}, "Gap", "no map with positive evidence"),
+        ("m.json", {"gap_over_random": UNSCORED, "n": 0}, "Gap", "no view was explained"),
+        ("m.json", {"sanity": {"top_block_size": UNSCORED, "passed": None}}, "Sanity", "weights were not shuffled"),
+    ],
+)
+def test_missing_score_of_an_explanation_has_its_reason(run, masks, change, score, reason):
+    def edit(content):
+        first = content["explainers"]["hirescam"]["observations"]
+        first["Edema"] = first["Edema"] | change
+        return content | {"masks": masks}
+
+    edit_json(run / "explanations/quality.json", edit)
+    section = find_section(write_card(run), "Explanations")
+    table = section[: section.index("**lime**")]
+    row = dict(zip(SCORES, read_table(table)["Edema"], strict=True))
+    assert row.pop(score) == f"not scored: {reason}"
+    assert not any("not scored" in own for own in row.values())
+
+
+def test_group_of_few_patients_is_named_and_has_no_metric(run):
+    path = run_files.evaluation(run, "valid")
+    content = json.loads(path.read_text())
+    female = content["groups"]["sex"]["rows"]["Female"]
+    assert female["patients"] == female["n"] == 30
+
+    def edit(content):
+        content["groups"]["sex"]["rows"]["Female"]["patients"] = 9  # of 30 images
+        return content
+
+    edit_json(path, edit)
+    groups = find_section(write_card(run), "Groups")
+    assert "Female" not in read_table(groups)
+    assert "Male" in read_table(groups)
+    assert "fewer than 10 patients: Female (n = 30)" in groups
+    page = make_page(RunData.read(run), Names("hash", run))
+    page = page[page.index('<section id="groups">') : page.index('<section id="data">')]
+    assert "fewer than 10 patients: Female (n = 30)" in page
+    assert '<th scope="row">Female' not in page
+    assert '<th scope="row">under 40' in page
+
+
+def test_every_class_of_the_config_has_a_plain_name():
+    folders = ("loss", "optimizer", "scheduler", "averaging", "model")
+    files = [file for folder in folders for file in (PROJECT / "conf" / folder).glob("*.yaml")]
+    targets = [yaml.safe_load(file.read_text()).get("_target_") for file in files]
+    names = {target.rpartition(".")[2] for target in targets if target}
+    assert len(names) > 12
+    assert names <= CLASSES.keys()
+
+
+def test_settings_are_in_plain_words():
+    config = {
+        "optimizer": {"_target_": "torch.optim.AdamW", "_partial_": True, "lr": 0.001, "weight_decay": 0.01},
+        "loss": {"_target_": "chexpert.training.MaskedBCE"}, "averaging": {}, "early_stopping": None,
+        "scheduler": {"_target_": "ward3.private.Own", "file": "/data/DOE"},
+        "data": {"batch_size": 8, "dev": 0.1, "root": "/data/DOE"},
+    }  # fmt: skip
+    found = dict(list_settings(config))
+    assert found["Loss"] == CLASSES["MaskedBCE"]
+    assert found["Optimizer"] == "AdamW; learning rate 0.001, weight decay 0.01"
+    assert found["Learning rate schedule"] == f"Own; file {HIDDEN}"
+    assert found.keys() == {"Loss", "Optimizer", "Learning rate schedule", "Batch size", TITLES["data.dev"]}
 
 
 def test_sections_are_in_order_and_none_is_missing(run):
@@ -220,8 +299,8 @@ def test_nothing_private_is_in_the_card(run):
     edit_json(run / run_files.METRICS, lambda content: content | {"skipped": [f"{place}/a.jpg"]})
     card = write_card(run)
     assert [word for word in PRIVATE if word in card] == []
-    assert "- **loss**: Focal" in card
-    assert "- **loss.gamma**: 2.0" in card
+    assert "- **Loss**: Focal; " in card
+    assert "; gamma 2.0, masks " in card
     assert "'start_from=[a path]'" in find_section(card, "How to repeat it")
     assert "seed=3" in find_section(card, "How to repeat it")
 
