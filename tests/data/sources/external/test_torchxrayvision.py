@@ -100,7 +100,7 @@ def test_padchest_has_the_published_counts_and_differs_from_the_loader_on_named_
         ours = found[THEIRS.get(label, label)].to_numpy()
         known = ~np.isnan(ours)
         differ = known & (ours != theirs.labels[:, theirs.pathologies.index(label)])
-        explained = np.array([any(f"'{own}'" in text for own in EXPLAINED.get(label, ())) for text in texts[differ]])
+        explained = np.array([any(f"{own}'" in text for own in EXPLAINED.get(label, ())) for text in texts[differ]])
         print(label, f"{differ.sum():,} of {known.sum():,} differ; positives {np.nansum(ours):,.0f}")
         assert explained.all()
         assert bool(differ.sum()) == (label in EXPLAINED)
