@@ -51,7 +51,7 @@ TITLES = {
 """By key of the config: the settings that the card lists. The other ones stand in the run's config.yaml."""
 PRECISIONS = {"32-true": "32 bits", "32": "32 bits", "16-mixed": "16 and 32 bits", "bf16-mixed": "bfloat16 and 32 bits"}
 PARAMETERS = {"lr": "learning rate", "max_lr": "highest learning rate"}
-NOTHING = (None, {}, [])
+NOTHING: tuple[Any, ...] = (None, {}, [])
 
 
 def name_class(node: Any) -> str:
