@@ -10,6 +10,7 @@ import numpy as np
 from chexpert.errors import Code, UserError
 from chexpert.observations import OBSERVATIONS, find_observation
 from chexpert.runs import files as run_files
+from chexpert.runs.identifiers import ORIGIN
 from chexpert.tables.csv_text import LABELS, NUMBER, read_records
 
 KEYS = {"path": "Path", "study": "Study", "study_id": "Study"}
@@ -155,7 +156,8 @@ def suggest(unknown: Sequence[str]) -> str:
 def strip_copy(name: str) -> str:
     """Return the name of a view or study without the dataset folder and the split; any other name stays as it is.
 
-    CheXpert's names also lose their ending .jpg, .jpeg or .png, MIMIC-CXR's the folder of the patient.
+    CheXpert's names also lose their ending .jpg, .jpeg or .png, MIMIC-CXR's the folder of the patient. Another data set
+    that numbers its patients as CheXpert does keeps its folder: the same number there is another patient.
 
     Args:
         name: path of a view or study.
@@ -165,6 +167,11 @@ def strip_copy(name: str) -> str:
 
     >>> strip_copy("CheXpert-v1.0-small/valid/patient64541/study1/view1_frontal.jpg"), strip_copy("ward/image.png")
     ('patient64541/study1/view1_frontal', 'ward/image.png')
+    >>> strip_copy("ChestX-ray14/patient00001/study1")
+    'ChestX-ray14/patient00001/study1'
     """
-    found = PATIENT.search(name.replace("\\", "/").rstrip("/"))
-    return found[1] or found[2] if found else name
+    path = name.replace("\\", "/").rstrip("/")
+    found, origin = PATIENT.search(path), ORIGIN.search(path)
+    if not found:
+        return name
+    return found[2] or (f"{origin[1]}/{found[1]}" if origin else found[1])

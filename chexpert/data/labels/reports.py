@@ -11,6 +11,7 @@ import pandas as pd
 from chexpert.data.labels.corrections import locate_corrections
 from chexpert.data.labels.corrections_file import read_corrections
 from chexpert.data.sources.detect_layout import find_layout
+from chexpert.data.sources.external import ExternalLayout
 from chexpert.data.sources.frame import find_key, select_views
 from chexpert.data.sources.layout import Layout
 from chexpert.data.sources.splits import check_studies
@@ -95,13 +96,17 @@ def read_reports(data: Mapping[str, Any], folder: str, root: Path | None = None)
         root: of the data, where they have moved.
 
     Raises:
-        UserError: the data or their corrections are not there, or the views of a study have different labels.
+        UserError: the data or their corrections are not there, are of another data set than CheXpert, or the views of a
+            study have different labels.
     """
     own = data.get("root")
     place = root or Path(own if isinstance(own, str) else folder)  # otherwise it is a phantom yet to be painted
     if not place.expanduser().is_dir():
         raise UserError("the data of the run are not there", code="missing-folder", where=str(place), hint=MOVED)
     layout = find_layout(place, data.get("variant") or "auto", where="")
+    if isinstance(layout, ExternalLayout):
+        message, hint = f"targets are learned from CheXpert's report labels, and this is {layout.name}", "labels=lsr"
+        raise UserError(message, code="input-kind", where=str(place), hint=hint)
     labeler = data.get("labeler")
     tables = {"train": layout.read("train", labeler)}
     tables |= {split: layout.read(split) for split in ("valid", "test") if split in layout.tables}

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 import yaml
 from helpers.errors import raises
+from helpers.external_trees import write_nih
 from helpers.learned_targets import make_targets, write_targets
 
 from chexpert.data import LabelPolicy
@@ -21,6 +22,7 @@ from chexpert.data.labels.learned_targets import (
     read_targets_file,
 )
 from chexpert.data.labels.policy_checks import find_policy_errors
+from chexpert.data.labels.reports import read_reports
 
 NAMES = ["Edema", "Fracture"]
 VALUES = {"Fracture": [0.8, 0.02, None, 0.04], "Edema": [0.9, None, 0.5, 0.1]}
@@ -187,3 +189,9 @@ def test_advised_rules_serve_all_observations_without_targets(tmp_path):
     rules = {setting.split("=")[0]: yaml.safe_load(setting.split("=")[1]) for setting in shlex.split(advised)}
     own = {"uncertain": {"default": "learned"} | rules["labels.uncertain"], "blank": rules["labels.blank"]}
     assert list(find_policy_errors(ALL | own | {"file": file}, names)) == []
+
+
+def test_targets_are_not_learned_from_another_data_set(tmp_path):
+    write_nih(tmp_path / "nih")
+    with raises("input-kind", tmp_path / "nih"):
+        read_reports({"root": str(tmp_path / "nih")}, "")

@@ -69,7 +69,7 @@ def export_split(layout: ExternalLayout, split: str, views: str, folder: Path, l
         run_files.write_json(files[2], masks)
     if others := layout.read_rows(labeler).others:
         files.append(folder / OTHERS)
-        run_files.write_table(files[-1], ["Label", "Images"], others.items())
+        run_files.write_table(files[-1], ["Label", "Images"], [(name, str(count)) for name, count in others.items()])
     return ExportedSplit(frame, len(listed), masks, aside, files)
 
 
