@@ -17,7 +17,9 @@ KEYS = {"path": "Path", "study": "Study", "study_id": "Study"}
 """The column that names the rows, views or studies, in small letters; the last is MIMIC-CXR's."""
 IDS = re.compile(r"(?:Unnamed: \d+)?|index|level_\d+|subject_id", re.IGNORECASE)
 """Columns that number the rows, as pandas leaves and calls them, or the patients: no groups."""
-PATIENT = re.compile(r"(?:^|/)(?:(patient\d+/study\d+(?:/.*?)?)(?:\.(?i:jpe?g|png))?|p\d{8}/(s\d{8}(?:/.*)?))$")
+PATIENT = re.compile(
+    r"(?:^|/)(?:(patient\d+/study\d+(?:[_-]\d+)*(?:/.*?)?)(?:\.(?i:jpe?g|png))?|p\d{8}/(s\d{8}(?:/.*)?))$"
+)
 """What is the same of a view or study in every copy of CheXpert or MIMIC-CXR; before it stand the folder and split."""
 OWN_STUDY = re.compile(r"s?([0-9]{8})(?:\.0)?")
 """A study of MIMIC-CXR, as its tables or folders number it."""

@@ -8,7 +8,7 @@ from chexpert.errors import UserError
 from chexpert.inference.inputs import InputImage
 from chexpert.observations import COMPETITION
 from chexpert.runs import files as run_files
-from chexpert.runs.anonymize import name_safely, shorten_names
+from chexpert.runs.anonymize import find_public, name_safely, shorten_names
 
 Row = tuple[str, list[float] | None]
 """Name and probabilities (C); None where no image of the row may be scored."""
@@ -16,8 +16,8 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def hash_own_names(images: Sequence[InputImage], inputs: Sequence[Path], salt: str | None) -> dict[str, str]:
-    """Return hashes of images other than CheXpert's, the same whatever folder was typed; none where names stay."""
-    own = [image.name for image in images if image.study == image.name]
+    """Return hashes of images that no data set named, the same whatever folder was typed; none where names stay."""
+    own = [image.name for image in images if image.study == image.name and not find_public(image.name)]
     if salt is None:
         return {}
     top = f"{inputs[0].as_posix()}/" if inputs[0].is_dir() else ""

@@ -47,7 +47,7 @@ class ResultRows:
         for image in self.images:
             if image.name in flagged:
                 is_view = self.level == "study" and image.study != image.name
-                view = f"{image.name.rpartition('/')[2]}: " if is_view else ""
+                view = f"{self.call(image.name).rpartition('/')[2]}: " if is_view else ""
                 found.setdefault(self._name(image), []).append(view + flagged[image.name])
         if not found:
             return {}

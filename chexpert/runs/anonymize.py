@@ -14,7 +14,8 @@ from chexpert.weights import names_a_file
 SALT = "ids.salt"
 HASH = re.compile(r"id-[0-9a-f]{12}")
 HASH_NOTE = (
-    "id-... is a hash of the image's file name (of its path where two of one call have one name), keyed by the file "
+    "id-... is a hash of the image's file name (of its path where two of one call have one name; of the name with the "
+    "data set's folder where another data set than CheXpert named it), keyed by the file "
     f"{SALT} of the run folder: files of one name in two calls have one hash; the order is that of the input (files of "
     "a folder are sorted); --ids path shows the paths"
 )

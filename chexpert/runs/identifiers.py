@@ -49,7 +49,7 @@ SETS = {
     "vindr": Identifiers("VinDr-CXR", "[0-9a-f]{32}", "dicom", group="(?:train|test)"),
     "rsna": Identifiers("RSNA-Pneumonia", UUID, "dcm"),
     "padchest": Identifiers(
-        "PadChest", "[0-9]{15,}[0-9A-Za-z_.-]+", "png", "patient[0-9]+", "study[0-9]+(?:[_-][0-9]+)*"
+        "PadChest", "[0-9]{15,}[_-][0-9A-Za-z_.-]+", "png", "patient[0-9]+", "study[0-9]+(?:[_-][0-9]+)*"
     ),
 }
 """By the variant of the external data set; its reader makes and checks its names by these."""

@@ -115,7 +115,7 @@ def test_errors_name_what_is_wrong(nih, tmp_path, write_chexpert, make_row):
     assert not (tmp_path / "a").exists()
 
 
-def test_wrong_folder_names_the_tables_looked_for_and_what_is_there(nih, tmp_path):
+def test_wrong_folder_names_the_tables_looked_for_and_what_is_there(tmp_path):
     (tmp_path / "notes.txt").touch()
     (tmp_path / "archive.zip").touch()
     done = run_cli("external", str(tmp_path), str(tmp_path / "out"))
@@ -125,8 +125,9 @@ def test_wrong_folder_names_the_tables_looked_for_and_what_is_there(nih, tmp_pat
         assert data_set.name in done.stderr
     assert "archive.zip, notes.txt" in done.stderr
     assert "CheXpert-v1.0" not in done.stderr
-    done = run_cli("external", str(nih.parent), str(tmp_path / "out"))
-    assert f"give {nih}" in done.stderr
+    below = write_nih(tmp_path / "above" / "nih", 2)
+    done = run_cli("external", str(below.parent), str(tmp_path / "out"))
+    assert f"give {below}" in done.stderr
     with raises("missing-dataset", tmp_path):
         open_external(tmp_path)
     with raises("missing-folder", tmp_path / "gone"):
@@ -135,6 +136,11 @@ def test_wrong_folder_names_the_tables_looked_for_and_what_is_there(nih, tmp_pat
     write_nih(tmp_path, 2)
     with raises("ambiguous-dataset", tmp_path):
         open_external(tmp_path)
+
+
+def test_a_copy_of_chexpert_is_named(phantom):
+    with raises("input-kind", phantom):
+        open_external(phantom)
 
 
 def test_each_set_has_its_config():

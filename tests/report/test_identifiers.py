@@ -14,6 +14,9 @@ from helpers.scored_explainers import write_run
 from chexpert.data.sources.detect_layout import find_layout
 from chexpert.evaluation.join import join_labels
 from chexpert.evaluation.predictions import Named, read_labels, read_predictions
+from chexpert.inference.inputs import InputImage
+from chexpert.inference.output_table import hash_own_names
+from chexpert.inference.result_rows import ResultRows
 from chexpert.metrics import find_study
 from chexpert.report import write_report
 from chexpert.report.names import HIDDEN, hide_value, names_file
@@ -72,6 +75,25 @@ def test_nothing_that_a_report_writes_has_an_identifier(frame, run):
     assert frame["patient"].iloc[0] in shown
 
 
+def test_flags_of_a_study_name_no_view(frame):
+    images = [InputImage(name, name) for name in frame["path"]]
+    rows = ResultRows(images, (), "study", "max", ["Edema"], lambda name: name_safely(name, "pepper"))
+    flags = rows.flag({image.name: "inverted" for image in images})[run_files.FLAGS]
+    assert all("inverted" in text for text in flags)
+    assert [name for name in list_identifiers(frame) for text in flags if name in text] == []
+
+
+def test_views_of_chexpert_are_named_in_flags():
+    name = "CheXpert-v1.0/valid/patient64541/study1/view1_frontal.jpg"
+    rows = ResultRows([InputImage(name, name)], (), "study", "max", ["Edema"], lambda one: name_safely(one, "pepper"))
+    assert rows.flag({name: "inverted"}) == {run_files.FLAGS: ["view1_frontal.jpg: inverted"]}
+
+
+def test_one_image_has_one_hash_in_every_command(frame):
+    images = [InputImage(name, name) for name in frame["path"]]
+    assert hash_own_names(images, [Path("labels.csv")], "pepper") == {}
+
+
 def test_each_identifier_is_recognized_in_a_text(frame):
     for column in ("path", "patient", "view"):
         for name in frame[column]:
@@ -106,6 +128,7 @@ def test_tables_of_predictions_name_views_and_studies_by_hashes_and_are_still_ev
     [
         "resnet10t", "2026-11-25T06:04:12+00:00", "ab" * 32, "id-a1497aa4f99d", "5 patients in 12 studies", "study1",
         "hf:OWNER/NAME@" + "ab" * 20, "p.25", "vit_base_patch14_dinov2", "1e-3", "densenet121.ra_in1k", "20261125",
+        "0.00023441242342342343", "0.3333333333333333", "1.2345678901234567e-05", "seed=20251130123456789",
     ],
 )  # fmt: skip
 def test_other_words_are_no_identifiers(text):

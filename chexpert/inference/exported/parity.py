@@ -8,12 +8,11 @@ import numpy as np
 import torch
 
 from chexpert.checkpoints import Loaded
-from chexpert.data.decoding import decode
 from chexpert.errors import UserError
 from chexpert.evaluation import Calibration
 from chexpert.inference.exported.metadata import IMAGE, get_calibration
 from chexpert.inference.inputs import list_images
-from chexpert.inference.opened_run import open_data
+from chexpert.inference.opened_run import open_config_data, open_data
 from chexpert.metrics.auroc import multilabel_auroc
 from chexpert.runs import files as run_files
 
@@ -63,19 +62,25 @@ def select_images(loaded: Loaded, given: Path | None) -> CheckedImages:
 def select_range_images(loaded: Loaded, compared: CheckedImages) -> tuple[list[str], str]:
     """Return the images that the ranges of 8-bit integers are taken from, :data:`IMAGES` at most, and what they are.
 
-    They are training views where the run's own data are compared: ranges of the compared images would make the AUROC
-    of 8-bit integers look better than it is.
-
-    Raises:
-        UserError: the run's data are gone.
+    They are training views where these are there: ranges of the compared images would make the AUROC of 8-bit integers
+    look better than it is.
     """
-    files, source = compared.files, compared.source
-    if compared.labels is not None:
-        data = open_data(loaded, hint="restore them, or compare on other images: --images FOLDER", learned=True)
-        if train := data.datasets.get("train"):
-            files, source = [train.files[n] for n in range(len(train))], "training views of the run"
+    files = compared.labels is not None and list_training_views(loaded)
+    files, source = (files, "training views of the run") if files else (compared.files, compared.source)
     count = min(IMAGES, len(files))
     return [files[n * len(files) // count] for n in range(count)], source
+
+
+def list_training_views(loaded: Loaded) -> list[str]:
+    """Return the files of the views that a run was trained on; none where they are gone. Labels are not needed."""
+    data_config = loaded.config["data"] | {"corrections": None}
+    config = loaded.config | {"observations": loaded.observations, "data": data_config}
+    try:
+        data = open_config_data(config, None, hint="", learned=True, test=False, policy=False)
+    except UserError:  # the caller says what is taken instead
+        return []
+    train = data.datasets.get("train")
+    return [train.files[n] for n in range(len(train))] if train else []
 
 
 def predict_by_run(loaded: Loaded, files: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
@@ -101,9 +106,13 @@ def predict_by_run(loaded: Loaded, files: Sequence[str]) -> tuple[np.ndarray, np
 
 
 def read_inputs(loaded: Loaded, files: Sequence[str]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yield the inputs of each image: pixels (1, h, w) uint8, and the size of its file where it was read smaller."""
+    """Yield the inputs of each image: pixels (1, h, w) uint8, and the size of its file where it was read smaller.
+
+    Raises:
+        UserError: an image cannot be read.
+    """
     for file in files:
-        image = decode(Path(file).read_bytes(), loaded.preprocessing.size)
+        image = loaded.preprocessing.read_decoded(file)[0]
         size = (image.height, image.width) if image.reduced > 1 else (0, 0)
         yield image.gray[None].copy(), np.array(size, dtype=np.int64)
 
