@@ -62,6 +62,8 @@ EXTERNAL = re.compile("|".join(own.name for own in SETS.values()))
 """A view or study of an external data set, as this project spells it."""
 ORIGIN = re.compile(rf"(?:^|/)({'|'.join(f'{own.folder}(?=/{own.folders})' for own in SETS.values())})")
 """The folder of an external data set above its patients: group 1."""
+MIMIC_STUDY = re.compile(r"(?:^|/)p[0-9]{8}/(s[0-9]{8}(?:/.*)?)$", re.DOTALL)
+"""A study of MIMIC-CXR or a view of it, in any folder; group 1 has no patient, as its tables of studies."""
 LONG_STUDY = "s[0-9]{8}|study[0-9]{5,}"  # a shorter one, such as study1, is no one's
 PARTS = (LONG_STUDY, *(part for own in SETS.values() for part in (own.patient, own.image) if part))
 NAME = re.compile(rf"(?<![0-9A-Za-z])(?:{'|'.join(PARTS)})(?![0-9A-Za-z])")
