@@ -13,7 +13,12 @@ from scipy.ndimage import gaussian_filter
 
 from chexpert.metrics import LocalMap, Segmentations, find_maps, write_map
 from chexpert.metrics.localization import overlap
-from chexpert.metrics.localization.chexlocalize import HERE, localize, localize_maps, localize_segmentations
+from chexpert.metrics.localization.chexlocalize import (
+    HERE,
+    localize,
+    localize_maps,
+    localize_segmentations,
+)
 from chexpert.metrics.localization.run_lengths import encode
 from chexpert.metrics.localization.segmentations import write_segmentations
 from chexpert.observations import LOCALIZED
@@ -243,6 +248,25 @@ def test_other_observations_are_scored_where_there_are_masks_and_maps_of_them(tm
     write_segmentations(tmp_path / "p.json", {"a": {name: masks[name] for name in ("Pneumonia", "Fracture")}})
     own, _ = localize(tmp_path / "gt.json", segmentations=tmp_path / "p.json", bootstrap=20)
     assert {name: row["miou_all"] for name, row in own.items()} == {OPACITY: 0, "Pneumonia": 1, "Fracture": 1}
+
+
+@pytest.mark.parametrize("tuned", [False, True])
+def test_table_of_the_ten_leaves_other_observations_out(tmp_path, tuned):
+    mask = encode(np.eye(4))
+    (tmp_path / "gt.json").write_text(json.dumps({"a": {"Pneumonia": mask, "Airspace Opacity": mask}}))
+    (tmp_path / "tuned.csv").write_text("threshold,task\n0.4,Airspace Opacity\n")
+    for name in ("Pneumonia", "Airspace Opacity"):
+        write_map(tmp_path / f"maps/a_{name}_map.npz", LocalMap(np.eye(4), 0.9, 4, 4))
+    write_map(tmp_path / "rest/a_Pneumonia_map.npz", LocalMap(np.eye(4), 0.9, 4, 4))
+    options = {"threshold": str(tmp_path / "tuned.csv"), "bootstrap": 20}
+    if tuned:
+        options |= {"tune_ground_truth": tmp_path / "gt.json", "tune_maps": tmp_path / "maps"}
+        options |= {"probability_cutoff": "tuned"}
+    table, notes = localize(tmp_path / "gt.json", maps=tmp_path / "maps", **options)
+    assert {name: row["miou"] for name, row in table.items()} == {OPACITY: 1}
+    assert [note.startswith("maps") for note in notes if "Pneumonia" in note] == [True]
+    with raises("missing-observation"):
+        localize(tmp_path / "gt.json", maps=tmp_path / "rest", threshold=options["threshold"], bootstrap=20)
 
 
 def test_one_upsampled_map_is_in_memory_at_a_time(tmp_path, monkeypatch):
