@@ -94,6 +94,8 @@ def write_segmented(
     """Write the segmentations of maps by the thresholds of a table; the maps are read once more."""
     masks: dict[str, dict[str, RunLengths]] = defaultdict(dict)
     for file in watch(files):
+        if file.observation not in table:
+            continue
         (local, _), row = read_fitting(truth, file), table[file.observation]
         large = upsample_array(local.map, local.height, local.width)
         found = next(segment(large, [row["threshold"]]))
@@ -139,11 +141,11 @@ def localize(
         return table, notes + _note_unmapped(truth, table)
     settings = read_threshold(threshold), read_cutoff(probability_cutoff)
     candidates = THRESHOLDS if thresholds is None else read_candidates(thresholds)
-    files, ignored = find_maps(maps, {*LOCALIZED} | truth.observations())  # type: ignore[arg-type]
+    files, ignored = find_maps(maps, _list_known(truth))  # type: ignore[arg-type]
     tune_on = None
     if tune_ground_truth and tune_maps:
         tuned_truth = Segmentations.read(tune_ground_truth)
-        tuning, aside = find_maps(tune_maps, {*LOCALIZED} | tuned_truth.observations())
+        tuning, aside = find_maps(tune_maps, _list_known(tuned_truth))
         tune_on = tuned_truth, tuning
         ignored = [*ignored, *(f"{tune_maps}: {note}" for note in aside if tune_maps != maps)]
         notes += tune_on[0].note_unknown() if tune_ground_truth != ground_truth else []
@@ -165,6 +167,11 @@ def localize(
     if unset:
         notes.append(f"maps that are not scored, since the table of thresholds or cut-offs lacks {', '.join(unset)}")
     return table, [*notes, *ignored, *_note_views(truth, [file.view for file in files], "map")]
+
+
+def _list_known(truth: Segmentations) -> set[str]:
+    """Return the observations whose maps are read: CheXlocalize's ten, and others that have masks."""
+    return {*LOCALIZED} | (truth.observations() & {*OBSERVATIONS})
 
 
 def _leave_out(files: list[MapFile], lacking: Sequence[str]) -> tuple[list[MapFile], list[str]]:

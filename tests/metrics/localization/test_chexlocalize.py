@@ -18,6 +18,7 @@ from chexpert.metrics.localization.chexlocalize import (
     localize,
     localize_maps,
     localize_segmentations,
+    write_segmented,
 )
 from chexpert.metrics.localization.run_lengths import encode
 from chexpert.metrics.localization.segmentations import write_segmentations
@@ -267,6 +268,28 @@ def test_table_of_the_ten_leaves_other_observations_out(tmp_path, tuned):
     assert [note.startswith("maps") for note in notes if "Pneumonia" in note] == [True]
     with raises("missing-observation"):
         localize(tmp_path / "gt.json", maps=tmp_path / "rest", threshold=options["threshold"], bootstrap=20)
+
+
+def test_maps_of_what_is_no_observation_are_ignored(tmp_path):
+    mask = encode(np.eye(4))
+    (tmp_path / "gt.json").write_text(json.dumps({"a": {"Nodule": mask, "Edema": mask}}))
+    for name in ("Nodule", "Edema"):
+        write_map(tmp_path / f"maps/a_{name}_map.npz", LocalMap(np.eye(4), 0.9, 4, 4))
+    saved = {"save_segmentations": tmp_path / "p.json", "threshold": "0.5", "bootstrap": 20}
+    table, notes = localize(tmp_path / "gt.json", maps=tmp_path / "maps", **saved)
+    assert list(table) == [EDEMA]
+    assert [note for note in notes if "1 map ignored" in note and "Nodule" in note]
+    assert list(json.loads((tmp_path / "p.json").read_text())["a"]) == [EDEMA]
+
+
+def test_segmentations_are_saved_of_what_the_table_has(tmp_path):
+    mask, files = encode(np.eye(4)), []
+    truth = Segmentations({"a": {EDEMA: mask}}, "gt.json")
+    for name in ("Fracture", EDEMA):
+        write_map(tmp_path / f"maps/a_{name}_map.npz", LocalMap(np.eye(4), 0.9, 4, 4))
+    files = find_maps(tmp_path / "maps", {"Fracture", EDEMA})[0]
+    write_segmented(tmp_path / "p.json", truth, files, localize_maps(truth, files, replicates=20))
+    assert list(json.loads((tmp_path / "p.json").read_text())["a"]) == [EDEMA]
 
 
 def test_one_upsampled_map_is_in_memory_at_a_time(tmp_path, monkeypatch):
