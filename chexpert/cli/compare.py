@@ -9,7 +9,14 @@ Exit code 2: the command or one of its files is wrong.
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from chexpert.cli.shared_arguments import add_bootstrap, add_level_of_runs, check_bootstrap, check_paths
+from chexpert.cli.shared_arguments import (
+    add_bootstrap,
+    add_hashed_by,
+    add_level_of_runs,
+    check_bootstrap,
+    check_paths,
+    get_local_runs,
+)
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -25,7 +32,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     add("--leaderboard", type=Path, metavar="FOLDER", help="folder of CheXpert's public test labels and entries")
     add_bootstrap(parser)
     add("--out", type=Path, metavar="FOLDER", help="write comparison.csv, .md, .html and .json there")
-    add("--hashed-by", nargs="+", type=Path, default=(), metavar="RUN", help="runs whose predictions hash names")
+    add_hashed_by(parser, "runs whose predictions hash names")
 
 
 def run(given: Namespace) -> None:
@@ -38,6 +45,7 @@ def run(given: Namespace) -> None:
     from chexpert.evaluation import compare
     from chexpert.report import describe_comparison, write_comparison
 
+    options["hashed_by"] = get_local_runs(given.hashed_by)
     content = compare(options.pop("paths"), replicates=replicates, **options)
     print(describe_comparison(content), flush=True)
     if out:

@@ -17,7 +17,14 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from chexpert.cli.shared_arguments import add_bootstrap, add_level, check_bootstrap, check_paths
+from chexpert.cli.shared_arguments import (
+    add_bootstrap,
+    add_hashed_by,
+    add_level,
+    check_bootstrap,
+    check_paths,
+    get_local_runs,
+)
 from chexpert.console import NOTE, log, show_progress
 from chexpert.inference.choices import parse_tta
 
@@ -52,7 +59,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     add_level(parser, "what is deferred")
     parser.set_defaults(views=None)
     add_bootstrap(parser, None, "by the number of rows: 1000 up to 1,000 rows, 100 from 10,000 on")
-    add("--hashed-by", nargs="+", type=Path, default=(), metavar="RUN", help="the run whose predictions hash names")
+    add_hashed_by(parser)
     add("--out", type=Path, metavar="DEFER.csv", help="a new file: the list, the least sure first")
 
 
@@ -93,7 +100,7 @@ def run(given: Namespace) -> None:
         confidences=given.confidence, amount=Amount(given.count, given.coverage, given.risk, given.risk_of),
         ensemble=given.ensemble, spread=given.spread, tta=given.tta, calibrated=given.calibrated,
         threshold=given.threshold, observations=given.observations, level=given.level, views=given.views,
-        replicates=given.bootstrap, seed=given.seed, hashed_by=given.hashed_by,
+        replicates=given.bootstrap, seed=given.seed, hashed_by=get_local_runs(given.hashed_by),
         watch=partial(show_progress, title="batches"),
     )  # fmt: skip
     print_summary(done, str(given.predictions or f"{given.run}, {given.split} split"))

@@ -11,7 +11,14 @@ import sys
 from argparse import ArgumentError, ArgumentParser, Namespace
 from pathlib import Path
 
-from chexpert.cli.shared_arguments import add_bootstrap, add_level, check_bootstrap, check_paths
+from chexpert.cli.shared_arguments import (
+    add_bootstrap,
+    add_hashed_by,
+    add_level,
+    check_bootstrap,
+    check_paths,
+    get_local_runs,
+)
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -32,7 +39,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
     add("--tune-predictions", type=Path, metavar="P.csv", help="choose thresholds on these predictions")
     add("--tune-labels", type=Path, metavar="L.csv", help="and these labels")
-    add("--hashed-by", nargs="+", type=Path, default=(), metavar="RUN", help="the run whose predictions hash names")
+    add_hashed_by(parser)
 
 
 def run(given: Namespace) -> None:
@@ -51,7 +58,7 @@ def run(given: Namespace) -> None:
     content = evaluate_files(
         given.predictions, given.labels, level=given.level, views=given.views, mean_over=given.mean_over,
         replicates=given.bootstrap, seed=given.seed, group_by=given.group_by, tuning=tuning,
-        hashed_by=given.hashed_by,
+        hashed_by=get_local_runs(given.hashed_by),
     )  # fmt: skip
     print(describe_evaluation(content, f"{given.predictions} by the labels of {given.labels}"), flush=True)
     write_json(given.out, content)

@@ -13,7 +13,7 @@ import sys
 from argparse import ArgumentError, ArgumentParser, Namespace
 from pathlib import Path
 
-from chexpert.cli.shared_arguments import add_bootstrap, check_bootstrap
+from chexpert.cli.shared_arguments import add_bootstrap, add_hashed_by, check_bootstrap, get_local_runs
 from chexpert.inference.choices import LEVELS
 
 WRITTEN = ("refit", "prior-shift")
@@ -32,7 +32,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
     add("--prevalence", nargs="+", default=(), metavar="NAME=P", help="known prevalences, such as 'Edema=0.15'")
     add("--write", choices=WRITTEN, default="refit", help="whose calibration and thresholds are written (refit)")
-    add("--hashed-by", nargs="+", type=Path, default=(), metavar="RUN", help="the run whose predictions hash names")
+    add_hashed_by(parser)
     add_bootstrap(parser)
 
 
@@ -48,7 +48,8 @@ def run(given: Namespace) -> None:
     folder = find_folder(given.run, given.out, "recalibration")
     found = recalibrate(
         given.run, given.labels, predictions=given.predictions, level=given.level, prevalence=prevalence,
-        write=given.write.replace("-", "_"), hashed_by=given.hashed_by, replicates=given.bootstrap, seed=given.seed,
+        write=given.write.replace("-", "_"), hashed_by=get_local_runs(given.hashed_by), replicates=given.bootstrap,
+        seed=given.seed,
     )  # fmt: skip
     print(describe_recalibration(found.report), flush=True)
     try_folder(folder)

@@ -44,6 +44,22 @@ def add_bootstrap(parser: ArgumentParser, default: int | None = 1000, described:
     parser.add_argument("--seed", type=int, default=0, help="of the bootstrap (0)")
 
 
+def add_hashed_by(parser: ArgumentParser, hashed_help: str = "the run whose predictions hash names") -> None:
+    """Add ``--hashed-by``; see :func:`get_local_runs`."""
+    parser.add_argument("--hashed-by", nargs="+", type=Path, default=(), metavar="RUN", help=hashed_help)
+
+
+def get_local_runs(runs: Sequence[Path]) -> Sequence[Path]:
+    """Return runs as they are; of models of the Hub their files in the local cache, beside which their salt lies."""
+    from chexpert.weights.hub_name import parse_hub_name
+
+    if not any(map(parse_hub_name, runs)):
+        return runs
+    from chexpert.checkpoints import get_local_path  # torch
+
+    return [get_local_path(run) for run in runs]
+
+
 def check_bootstrap(replicates: int, seed: int) -> None:
     """Check the values of ``add_bootstrap``."""
     if replicates < 10 or seed < 0:

@@ -9,6 +9,7 @@ from scipy.stats import rankdata
 from chexpert.errors import UserError
 from chexpert.evaluation.csv_columns import strip_copy
 from chexpert.evaluation.predictions import Named
+from chexpert.runs.anonymize import is_hash
 
 
 def average(members: Mapping[str, Sequence[Named]], how: str = "mean") -> Named:
@@ -41,6 +42,8 @@ def align_member(member: Named, first: Named, observation: str) -> np.ndarray:
         kind = "members without one row in common" if lacking == len(theirs) else "members of different rows"
         message = f"{kind}: the second lacks {lacking} of the first's {len(theirs)}, and has {more} others"
         hint = "take predictions of the same images, named alike"
+        if any(map(is_hash, [*first.names, *member.names])):
+            hint = "names are hashed, by each run with a key of its own: predict again with --ids path, by every member"
         raise UserError(message, code="other-rows", where=f"{first.path} and {member.path}", hint=hint)
     if observation not in member.columns:
         hint = f"it has {', '.join(member.columns)}; leave it out there"

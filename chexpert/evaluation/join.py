@@ -115,6 +115,7 @@ def join_labels(
         UserError: level ``image`` of a file that lists studies, no row or observation is shared, a file name matches
             more than one image, or the views of a study have different labels at level ``study``.
     """
+    keys = predictions.key, labels.key
     predictions, labels = match_prediction_names(predictions, labels, hashed_by).in_order, labels.in_order
     if level == "study":
         predictions, labels = to_studies(predictions, views), to_studies(labels, labels=True)
@@ -133,6 +134,8 @@ def join_labels(
         hint = f"give the labels of these images; predicted: {predictions.names[0]!r}, labeled: {labels.names[0]!r}"
         if any(map(is_hash, predictions.names)):
             hint = "names are hashed: --hashed-by RUN, the run that predicted them, or predict again with --ids path"
+            if keys == ("Path", "Study"):
+                hint = "hashes of views do not show their study: predict again with --level study, or with --ids path"
         raise UserError(f"the files share no {predictions.key}", code="no-overlap", where=where, hint=hint)
     observations = [name for name in predictions.columns if name in labels.columns]
     if not observations:

@@ -133,7 +133,7 @@ def defer(
         views: ``max``, ``mean`` or ``noisy_or`` over the views of a study; by default the run's.
         replicates: number of bootstrap replicates; by default 1000, and of more than 1,000 rows fewer.
         seed: of the resampling.
-        hashed_by: run folders that hashed the names in the file.
+        hashed_by: run folders that hashed the names in the file; by default the run.
         watch: shows progress.
 
     Raises:
@@ -147,14 +147,14 @@ def defer(
     else:
         source = inputs.read_split(split)
     names = inputs.choose_observations(source, observations)
-    setting = _Setting(names, level, views or inputs.config.get("study_score", "max"), hashed_by)
+    setting = _Setting(names, level, views or inputs.config.get("study_score", "max"), hashed_by or [run])
     found = setting.confide(source)
     labeled = setting.label(source, found) if source.labels else None
     development = None
     if isinstance(threshold, str) or amount.risk is not None:
         development = _read_development(inputs, setting)
-        own = labeled.confidences.names if labeled else found.names
-        check_apart(own, development.confidences.names, read_folder(find_home(run)))
+        own = [*found.names, *(labeled.confidences.names if labeled else [])]
+        check_apart(own, development.confidences.names, read_folder(find_home(run)), hashed_by=setting.hashed_by)
     if isinstance(threshold, str):
         assert development is not None
         thresholds = _choose_thresholds(threshold, development, inputs.development or "")

@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 
 from chexpert.errors import UserError
 from chexpert.observations import STUDY_SCORES
-from chexpert.runs.identifiers import ORIGIN
+from chexpert.runs.identifiers import ORIGIN, name_single_image
 
 MIMIC = re.compile(r"s[0-9]{8}")
 """A study's folder in MIMIC-CXR."""
@@ -85,13 +85,17 @@ def list_patients(names: Iterable[str], origin: str = "") -> set[str]:
         origin: folder of the data set that names without one are of; empty for CheXpert.
 
     Returns:
-        Names of patients; of MIMIC-CXR also of their studies, since a file may number these alone.
+        Names of patients; of MIMIC-CXR also of their studies, since a file may number these alone. Where the image is
+        the patient, as in VinDr-CXR and RSNA, its name without folders and ending: rows are joined by it, too.
 
     >>> sorted(list_patients(["valid/patient00001/study1", "ChestX-ray14/patient00001/study1"]))
     ['ChestX-ray14/patient00001', 'patient00001']
     """
     found: set[str] = set()
     for name in names:
+        if image := name_single_image(name, origin):
+            found.add(image)
+            continue
         patient, study = _name_patient(name), find_study(name).rpartition("/")[2]
         bare = PATIENT.search(name) and not ORIGIN.search(name) and "CheXpert" not in name
         found.add(f"{origin}/{patient}" if origin and bare else patient)

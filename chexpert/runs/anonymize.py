@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from chexpert.runs.identifiers import CHEXPERT, is_public
+from chexpert.runs.identifiers import CHEXPERT, MIMIC_STUDY, is_public
 from chexpert.weights import names_a_file
 
 SALT = "ids.salt"
@@ -49,10 +49,14 @@ SEGMENTATIONS = ("slic", "quickshift", "felzenszwalb", "grid", "anatomy")
 def hash_name(name: str, salt: str) -> str:
     """Return twelve hexadecimal digits that stand for a name, and cannot be led back to it without the salt.
 
+    A study of MIMIC-CXR has one hash with and without its patient: its tables number studies alone.
+
     >>> hash_name("ward 3/DOE^JANE.dcm", "a")
     'id-a1497aa4f99d'
     """
-    return "id-" + hmac.new(salt.encode(), name.encode("utf-8", "surrogateescape"), hashlib.sha256).hexdigest()[:12]
+    study = MIMIC_STUDY.search(name)
+    own = study[1] if study else name
+    return "id-" + hmac.new(salt.encode(), own.encode("utf-8", "surrogateescape"), hashlib.sha256).hexdigest()[:12]
 
 
 def is_hash(name: str) -> bool:

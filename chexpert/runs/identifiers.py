@@ -62,6 +62,10 @@ EXTERNAL = re.compile("|".join(own.name for own in SETS.values()))
 """A view or study of an external data set, as this project spells it."""
 ORIGIN = re.compile(rf"(?:^|/)({'|'.join(f'{own.folder}(?=/{own.folders})' for own in SETS.values())})")
 """The folder of an external data set above its patients: group 1."""
+MIMIC_STUDY = re.compile(r"(?:^|/)p[0-9]{8}/(s[0-9]{8}(?:/.*)?)$", re.DOTALL)
+"""A study of MIMIC-CXR or a view of it, in any folder; group 1 has no patient, as its tables of studies."""
+SINGLE_IMAGES = {own.folder: re.compile(own.image) for own in SETS.values() if not own.patient}
+"""By the folder of a data set whose images are its patients, their names without the ending."""
 LONG_STUDY = "s[0-9]{8}|study[0-9]{5,}"  # a shorter one, such as study1, is no one's
 PARTS = (LONG_STUDY, *(part for own in SETS.values() for part in (own.patient, own.image) if part))
 NAME = re.compile(rf"(?<![0-9A-Za-z])(?:{'|'.join(PARTS)})(?![0-9A-Za-z])")
@@ -84,3 +88,19 @@ def names_patient(text: str) -> bool:
     (True, False)
     """
     return NAME.search(text) is not None
+
+
+def name_single_image(name: str, origin: str = "") -> str:
+    """Return the data set and name of an image that is its own patient, without its ending; empty for any other name.
+
+    Args:
+        name: of a view.
+        origin: folder of the data set that names without one are of.
+
+    >>> name_single_image("test/000434271f63a053c4128a0ba6352c7f.png", "VinDr-CXR")
+    'VinDr-CXR/000434271f63a053c4128a0ba6352c7f'
+    """
+    own = ORIGIN.search(name)
+    folder = own[1] if own else origin
+    stem = name.replace("\\", "/").rpartition("/")[2].partition(".")[0]
+    return f"{folder}/{stem}" if folder in SINGLE_IMAGES and SINGLE_IMAGES[folder].fullmatch(stem) else ""

@@ -9,6 +9,7 @@ from helpers.errors import raises
 
 from chexpert.evaluation.ensemble import average
 from chexpert.evaluation.predictions import Named
+from chexpert.runs.anonymize import hash_name
 
 A = "CheXpert-v1.0-small/valid/patient00001/study1/view1_frontal.jpg"
 B = "CheXpert-v1.0-small/valid/patient00002/study1/view1_frontal.jpg"
@@ -53,6 +54,13 @@ def test_each_observation_has_its_own_members():
     averaged = average({"Edema": [first], "Consolidation": [first, other]}).columns
     assert averaged["Edema"].tolist() == [0.2, 0.4]
     assert averaged["Consolidation"].tolist() == pytest.approx([0.2, 0.3], abs=1e-15)
+
+
+def test_hashes_by_two_runs_have_no_row_in_common():
+    members = [make(f"{salt}.csv", [hash_name(one, salt) for one in "ab"], Edema=[0.1, 0.2]) for salt in ("x", "y")]
+    with raises("other-rows", "x.csv and y.csv") as caught:
+        average({"Edema": members})
+    assert "--ids path" in caught.value.hint
 
 
 @pytest.mark.parametrize(

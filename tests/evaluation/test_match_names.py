@@ -4,7 +4,7 @@ import pytest
 from helpers.errors import raises
 
 from chexpert.evaluation import compare, evaluate_files, read_labeled_scores
-from chexpert.runs.anonymize import SALT, hash_name
+from chexpert.runs.anonymize import SALT, hash_name, name_safely
 
 VALUES = ("0.9", "0.2", "0.1")
 
@@ -138,3 +138,31 @@ def test_files_hashed_by_two_runs_are_compared(tmp_path, files):
         hashed[-1].write_text("Study,Edema\n" + "".join(rows))
     content = compare([predictions, *hashed], labels=labels, replicates=10, hashed_by=runs)
     assert [model["left_out"] for model in content["models"]] == [0, 0, 0]
+
+
+MIMIC = [f"MIMIC-CXR/p10/p1000003{number}/s5041426{number}" for number in (1, 2, 3)]
+
+
+@pytest.mark.parametrize("spelled", ["{}", "{}.0", "s{}"])
+def test_hashed_studies_are_joined_with_the_tables_of_mimic(files, spelled):
+    predictions, labels = files([name_safely(name, "secret") for name in MIMIC], "abc")
+    rows = [f"{spelled.format(name[-8:])},{cell}" for name, cell in zip(MIMIC, "100", strict=True)]
+    labels.write_text("\n".join(["study_id,Edema", *rows]) + "\n")
+    run = salted(predictions.parent / "elsewhere", "secret")
+    labeled = read_labeled_scores(predictions, labels, hashed_by=[run])
+    assert labeled.labels[:, 0].tolist() == [1, 0, 0]
+    assert labeled.scores[:, 0].tolist() == [0.9, 0.2, 0.1]
+
+
+def test_hashed_views_do_not_join_labels_of_studies(files):
+    """From the name of a study alone, those of its views are not known."""
+    studies = [f"PadChest/patient{number}/study{number}" for number in (101, 102, 103)]
+    predictions, labels = files(
+        [name_safely(f"{one}/{one[-3:] * 6}_a.png", "secret") for one in studies], "abc", "Path"
+    )
+    labels.write_text("\n".join(["Study,Edema", *(f"{one},1" for one in studies)]) + "\n")
+    run = salted(predictions.parent / "elsewhere", "secret")
+    with raises("no-overlap", f"{predictions} and {labels}") as caught:
+        read_labeled_scores(predictions, labels, hashed_by=[run])
+    assert "--ids path" in caught.value.hint
+    assert "--level study" in caught.value.hint

@@ -17,6 +17,7 @@ from chexpert.evaluation import read_predictions
 from chexpert.inference.defer import Amount, defer
 from chexpert.inference.predict import predict
 from chexpert.runs import files as run_files
+from chexpert.runs.anonymize import SALT, hash_name
 
 OWN = {"observations": OBSERVATIONS, "replicates": 50}
 TINY_MEMBERS = [
@@ -92,6 +93,31 @@ def test_other_studies_of_the_same_patients_are_refused(made, tmp_path):
     with raises("shared-patients", patient):
         defer(made[0], predictions=tmp_path / "p.csv", amount=Amount(risk=0.5), **OWN)
     assert defer(made[0], predictions=tmp_path / "p.csv", amount=Amount(count=3), **OWN).count == 3
+
+
+@pytest.mark.parametrize("labeled", [False, True])
+def test_hashed_studies_of_the_development_split_are_refused(made, tmp_path, labeled):
+    """By the run's own salt, with or without labels; where no file has a label of them, too."""
+    run = shutil.copytree(made[0], tmp_path / "run")
+    for folder in ("predictions", "labels"):
+        for file in (run / folder).glob("*.csv"):
+            file.write_text(re.sub(r"\w+/patient(\d{5})/study1/view1_frontal.jpg", r"ward/DOE\1.dcm", file.read_text()))
+    dev, valid = (run_files.predictions(run, split) for split in ("dev", "valid"))
+    (run / SALT).write_text("secret")
+
+    def write(names):
+        header, *lines = valid.read_text().splitlines()
+        rows = [
+            f"{hash_name(name, 'secret')},{line.partition(',')[2]}" for name, line in zip(names, lines, strict=True)
+        ]
+        (tmp_path / "p.csv").write_text("\n".join([header, *rows]) + "\n")
+        return {"predictions": tmp_path / "p.csv"} | ({"labels": run_files.labels(run, "valid")} if labeled else {})
+
+    names = read_predictions(valid).names
+    assert defer(run, **write([f"DOE{name[8:]}" for name in names]), amount=Amount(risk=0.5), **OWN).cutoff
+    names[-1] = read_predictions(dev).names[0]
+    with raises("shared-patients", names[-1]):
+        defer(run, **write([f"DOE{name[8:]}" for name in names]), amount=Amount(risk=0.5), **OWN)
 
 
 @pytest.mark.parametrize("rule", ["sensitivity_0.8", "specificity_0.75"])

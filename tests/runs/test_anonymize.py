@@ -40,6 +40,15 @@ def test_other_name_is_hashed_with_the_salt():
     assert hash_name("\udcff.dcm", "salt").startswith("id-")  # a file name that is no UTF-8
 
 
+def test_study_of_mimic_has_one_hash_with_and_without_its_patient():
+    study, other = "MIMIC-CXR/p10/p10000032/s50414267", "MIMIC-CXR/p10/p10000032/s50414268"
+    # printf s50414267 | openssl dgst -sha256 -hmac salt
+    assert name_safely(study, "salt") == hash_name("s50414267", "salt") == "id-5b049e604fef"
+    assert name_safely(f"files/{study.partition('/')[2]}", "salt") == name_safely(study, "salt")
+    assert name_safely(f"{study}/a.jpg", "salt") == hash_name("s50414267/a.jpg", "salt") != name_safely(study, "salt")
+    assert name_safely(other, "salt") != name_safely(study, "salt")
+
+
 def test_salt_of_a_folder_is_generated_once_and_private(tmp_path):
     first = read_salt(tmp_path)
     assert read_salt(tmp_path) == first

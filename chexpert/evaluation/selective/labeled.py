@@ -9,10 +9,11 @@ import numpy as np
 from chexpert.errors import UserError
 from chexpert.evaluation.csv_columns import strip_copy
 from chexpert.evaluation.join import join_labels
-from chexpert.evaluation.match_names import match_prediction_names
+from chexpert.evaluation.match_names import match_hashes, match_prediction_names
 from chexpert.evaluation.predictions import Named
 from chexpert.evaluation.selective.confidence import Confidences
 from chexpert.metrics import find_study, list_patients
+from chexpert.runs.anonymize import is_hash
 
 
 @dataclass(frozen=True)
@@ -71,17 +72,24 @@ def label_rows(
     return LabeledConfidences(taken, joined.labels[:, columns], joined.studies, rows)
 
 
-def check_apart(names: Sequence[str], development: Sequence[str], origin: str = "") -> None:
+def check_apart(
+    names: Sequence[str], development: Sequence[str], origin: str = "", hashed_by: Sequence[Path] = ()
+) -> None:
     """Check that nothing is evaluated on patients that it was chosen on: their studies resemble each other.
+
+    A hash shows no patient: of hashed names the very studies of the development split are recognized, and no others.
 
     Args:
         names: of the rows that are evaluated or deferred.
         development: those of the rows that a cutoff or threshold is chosen on.
         origin: folder of the run's data set, see :func:`chexpert.metrics.study_aggregation.list_patients`.
+        hashed_by: runs that hashed names of the rows.
 
     Raises:
         UserError: both have a patient in common.
     """
+    if hashed := set(filter(is_hash, names)):
+        names = [*names, *match_hashes(hashed, development, hashed_by)[0].values()]
     if shared := list_patients(names, origin) & list_patients(development, origin):
         message = f"{len(shared)} patients are in the development split too, on which the cutoff or threshold is chosen"
         hint = "give studies of other patients, or an amount that needs no choice: --count N"

@@ -1,7 +1,7 @@
 """CheXlocalize's table from files: masks against segmentations, or against attribution maps."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from chexpert.metrics.localization.thresholds import (
     Setting,
     choose,
     describe_candidates,
+    list_lacking,
     list_thresholds,
     read_candidates,
     read_cutoff,
@@ -93,6 +94,8 @@ def write_segmented(
     """Write the segmentations of maps by the thresholds of a table; the maps are read once more."""
     masks: dict[str, dict[str, RunLengths]] = defaultdict(dict)
     for file in watch(files):
+        if file.observation not in table:
+            continue
         (local, _), row = read_fitting(truth, file), table[file.observation]
         large = upsample_array(local.map, local.height, local.width)
         found = next(segment(large, [row["threshold"]]))
@@ -138,14 +141,18 @@ def localize(
         return table, notes + _note_unmapped(truth, table)
     settings = read_threshold(threshold), read_cutoff(probability_cutoff)
     candidates = THRESHOLDS if thresholds is None else read_candidates(thresholds)
-    files, ignored = find_maps(maps, {*LOCALIZED} | truth.observations())  # type: ignore[arg-type]
+    files, ignored = find_maps(maps, _list_known(truth))  # type: ignore[arg-type]
     tune_on = None
     if tune_ground_truth and tune_maps:
         tuned_truth = Segmentations.read(tune_ground_truth)
-        tuning, aside = find_maps(tune_maps, {*LOCALIZED} | tuned_truth.observations())
+        tuning, aside = find_maps(tune_maps, _list_known(tuned_truth))
         tune_on = tuned_truth, tuning
         ignored = [*ignored, *(f"{tune_maps}: {note}" for note in aside if tune_maps != maps)]
         notes += tune_on[0].note_unknown() if tune_ground_truth != ground_truth else []
+    lacking = list_lacking(settings)
+    files, unset = _leave_out(files, lacking)
+    if tune_on:
+        tune_on = tune_on[0], _leave_out(tune_on[1], lacking)[0]
     options: dict[str, Any] = {
         "candidates": candidates,
         "tune_on": tune_on,
@@ -156,11 +163,25 @@ def localize(
     table = localize_maps(truth, files, *settings, **options)
     if save_segmentations:
         write_segmented(save_segmentations, truth, files, table, watch)
-    notes += _note_unmapped(truth, table)
+    notes += _note_unmapped(truth, {*table, *unset})
+    if unset:
+        notes.append(f"maps that are not scored, since the table of thresholds or cut-offs lacks {', '.join(unset)}")
     return table, [*notes, *ignored, *_note_views(truth, [file.view for file in files], "map")]
 
 
-def _note_unmapped(truth: Segmentations, table: Table) -> list[str]:
+def _list_known(truth: Segmentations) -> set[str]:
+    """Return the observations whose maps are read: CheXlocalize's ten, and others that have masks."""
+    return {*LOCALIZED} | (truth.observations() & {*OBSERVATIONS})
+
+
+def _leave_out(files: list[MapFile], lacking: Sequence[str]) -> tuple[list[MapFile], list[str]]:
+    """Return the maps without those of some observations, and which of these there are; all maps if none is left."""
+    kept = [file for file in files if file.observation not in lacking]
+    there = {file.observation for file in files}
+    return (kept, [name for name in lacking if name in there]) if kept else (files, [])
+
+
+def _note_unmapped(truth: Segmentations, table: Collection[str]) -> list[str]:
     """Note the observations beyond CheXlocalize's ten that have masks and nothing to score."""
     unmapped = [name for name in OUTSIDE if name in truth.observations() and name not in table]
     return [f"masks that are not scored, since nothing predicts them: {', '.join(unmapped)}"] if unmapped else []

@@ -11,6 +11,7 @@ from chexpert.errors import UserError
 from chexpert.metrics.localization.mask_counts import MaskCounts
 from chexpert.metrics.localization.overlap import Threshold
 from chexpert.metrics.localization.segmentations import SPELLED
+from chexpert.observations import OUTSIDE
 from chexpert.runs.read import read_mapping
 from chexpert.tables.csv_text import read_records
 
@@ -54,6 +55,15 @@ def list_thresholds(setting: Setting, tried: Mapping[str, Sequence[float]]) -> C
     if isinstance(setting, Mapping):
         return lambda name: [_find(setting, name)]
     return lambda _: [setting]
+
+
+def list_lacking(settings: Sequence[Setting]) -> list[str]:
+    """Return the observations beyond CheXlocalize's ten that a table of thresholds or cut-offs has no row for.
+
+    A table of CheXlocalize has the ten alone.
+    """
+    tables = [setting for setting in settings if isinstance(setting, Mapping)]
+    return [name for name in OUTSIDE if any(name not in table for table in tables)]
 
 
 def choose(

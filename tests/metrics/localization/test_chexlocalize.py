@@ -13,7 +13,13 @@ from scipy.ndimage import gaussian_filter
 
 from chexpert.metrics import LocalMap, Segmentations, find_maps, write_map
 from chexpert.metrics.localization import overlap
-from chexpert.metrics.localization.chexlocalize import HERE, localize, localize_maps, localize_segmentations
+from chexpert.metrics.localization.chexlocalize import (
+    HERE,
+    localize,
+    localize_maps,
+    localize_segmentations,
+    write_segmented,
+)
 from chexpert.metrics.localization.run_lengths import encode
 from chexpert.metrics.localization.segmentations import write_segmentations
 from chexpert.observations import LOCALIZED
@@ -243,6 +249,47 @@ def test_other_observations_are_scored_where_there_are_masks_and_maps_of_them(tm
     write_segmentations(tmp_path / "p.json", {"a": {name: masks[name] for name in ("Pneumonia", "Fracture")}})
     own, _ = localize(tmp_path / "gt.json", segmentations=tmp_path / "p.json", bootstrap=20)
     assert {name: row["miou_all"] for name, row in own.items()} == {OPACITY: 0, "Pneumonia": 1, "Fracture": 1}
+
+
+@pytest.mark.parametrize("tuned", [False, True])
+def test_table_of_the_ten_leaves_other_observations_out(tmp_path, tuned):
+    mask = encode(np.eye(4))
+    (tmp_path / "gt.json").write_text(json.dumps({"a": {"Pneumonia": mask, "Airspace Opacity": mask}}))
+    (tmp_path / "tuned.csv").write_text("threshold,task\n0.4,Airspace Opacity\n")
+    for name in ("Pneumonia", "Airspace Opacity"):
+        write_map(tmp_path / f"maps/a_{name}_map.npz", LocalMap(np.eye(4), 0.9, 4, 4))
+    write_map(tmp_path / "rest/a_Pneumonia_map.npz", LocalMap(np.eye(4), 0.9, 4, 4))
+    options = {"threshold": str(tmp_path / "tuned.csv"), "bootstrap": 20}
+    if tuned:
+        options |= {"tune_ground_truth": tmp_path / "gt.json", "tune_maps": tmp_path / "maps"}
+        options |= {"probability_cutoff": "tuned"}
+    table, notes = localize(tmp_path / "gt.json", maps=tmp_path / "maps", **options)
+    assert {name: row["miou"] for name, row in table.items()} == {OPACITY: 1}
+    assert [note.startswith("maps") for note in notes if "Pneumonia" in note] == [True]
+    with raises("missing-observation"):
+        localize(tmp_path / "gt.json", maps=tmp_path / "rest", threshold=options["threshold"], bootstrap=20)
+
+
+def test_maps_of_what_is_no_observation_are_ignored(tmp_path):
+    mask = encode(np.eye(4))
+    (tmp_path / "gt.json").write_text(json.dumps({"a": {"Nodule": mask, "Edema": mask}}))
+    for name in ("Nodule", "Edema"):
+        write_map(tmp_path / f"maps/a_{name}_map.npz", LocalMap(np.eye(4), 0.9, 4, 4))
+    saved = {"save_segmentations": tmp_path / "p.json", "threshold": "0.5", "bootstrap": 20}
+    table, notes = localize(tmp_path / "gt.json", maps=tmp_path / "maps", **saved)
+    assert list(table) == [EDEMA]
+    assert [note for note in notes if "1 map ignored" in note and "Nodule" in note]
+    assert list(json.loads((tmp_path / "p.json").read_text())["a"]) == [EDEMA]
+
+
+def test_segmentations_are_saved_of_what_the_table_has(tmp_path):
+    mask, files = encode(np.eye(4)), []
+    truth = Segmentations({"a": {EDEMA: mask}}, "gt.json")
+    for name in ("Fracture", EDEMA):
+        write_map(tmp_path / f"maps/a_{name}_map.npz", LocalMap(np.eye(4), 0.9, 4, 4))
+    files = find_maps(tmp_path / "maps", {"Fracture", EDEMA})[0]
+    write_segmented(tmp_path / "p.json", truth, files, localize_maps(truth, files, replicates=20))
+    assert list(json.loads((tmp_path / "p.json").read_text())["a"]) == [EDEMA]
 
 
 def test_one_upsampled_map_is_in_memory_at_a_time(tmp_path, monkeypatch):
