@@ -12,11 +12,12 @@ from chexpert.api.arrays import read_images
 from chexpert.api.trained_model import TrainedModel
 from chexpert.conf_folder import find_conf
 from chexpert.errors import UserError
-from chexpert.explain import Explanation, View, make_view
+from chexpert.explain import Explanation, View, hide_names, make_view
 from chexpert.inference.choices import hides_names
 from chexpert.inference.explain import choose_views, explain_image, open_views
 from chexpert.report.names import find_salt
 from chexpert.runs.anonymize import find_public
+from chexpert.runs.identifiers import ORIGIN
 
 
 @naming_arguments()
@@ -43,7 +44,8 @@ def open_path(model: TrainedModel, image: str | os.PathLike[str], *, hashed: boo
     path, name = read_path("image", image), Path(image).as_posix()
     if not path.exists() and find_public(name):
         choice = {"views": [name], "count": 1, "masks": model.loaded.config["explain"]["masks"]}
-        return choose_views(model.data, model.loaded, choice)[0]
+        salt = find_salt(model.folder) if hashed and ORIGIN.search(name) else None
+        return hide_names(choose_views(model.data, model.loaded, choice), salt)[0]
     return open_views([os.fspath(path)], model.loaded, find_salt(model.folder) if hashed else None)[0]
 
 

@@ -91,16 +91,17 @@ def fit(
     saver = LastCheckpoint(run_files.checkpoint(folder, run_files.LAST), stopper, cfg["save_every_n_minutes"])
     chosen = choose_callbacks(cfg, folder, monitor, mode, logged=bool(tracked.loggers))
     explain_callback = make_explain_callback(cfg, folder)
+    origin = describe_origin(folder)
+    if origin:
+        model.contamination = add_teachers(model.contamination, origin["teachers"])
     results.metrics["contamination"] = model.contamination
     writers = [best, results, tensorboard, explain_callback, *make_trial_callbacks(trial), saver]
     callbacks = [resources, kept, *chosen, *writers]
     trainer = make_trainer(cfg["trainer"], tracked.loggers, callbacks)
     explain_callback.check(data)
     module = make_module(cfg, model, data, distributed=trainer.world_size > 1)
-    if origin := describe_origin(folder):
+    if origin:
         module.metadata["made_of"] = origin
-        module.metadata["contamination"] = add_teachers(str(model.contamination), origin["teachers"])
-        results.metrics["contamination"] = module.metadata["contamination"]
     if trainer.is_global_zero:
         run_files.write_text(folder / run_files.CONFIG, OmegaConf.to_yaml(OmegaConf.create(cfg)))
         run_files.write_json(folder / run_files.DATA, data.summarize())

@@ -10,6 +10,7 @@ from pytorch_lightning.loggers import TensorBoardLogger
 from pytorch_lightning.trainer.states import TrainerFn
 
 from chexpert.engine.tensorboard_layout import Layout, chart, make_layout, order
+from chexpert.evaluation.groups import has_few_patients
 from chexpert.report.figures.cards import plot_metrics
 from chexpert.report.figures.svg import SETTINGS
 from chexpert.report.html.groups import TITLES
@@ -111,7 +112,8 @@ def list_scalars(split: str, content: Mapping[str, Any]) -> Iterator[tuple[str, 
 def list_metrics(split: str, content: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Yield tags and all defined metrics: ``auroc/valid/mean``, ``groups/valid/sex/Female``, ...
 
-    The AUROC of a group is the mean over the same observations as that of all rows, or is left out.
+    The AUROC of a group is the mean over the same observations as that of all rows, or is left out, as that of few
+    patients is.
     """
     scalars = {f"auroc/{split}/mean": content["auroc_mean"]}
     scalars |= {f"auroc/{split}/{name}": own for name, own in content["auroc"].items()}
@@ -119,7 +121,7 @@ def list_metrics(split: str, content: Mapping[str, Any]) -> Iterator[tuple[str, 
         scalars |= {f"calibration/{split}/ece_{when}/{name}": own["ece"] for name, own in metrics.items()}
     for group, own in content["groups"].items():
         for part, metrics in own["rows"].items():
-            if metrics["auroc_mean"]["over"] == content["auroc_mean"]["over"]:
+            if metrics["auroc_mean"]["over"] == content["auroc_mean"]["over"] and not has_few_patients(metrics):
                 scalars[f"groups/{split}/{group}/{part}"] = metrics["auroc_mean"]
     yield from ((tag, own) for tag, own in scalars.items() if own["value"] is not None)
 

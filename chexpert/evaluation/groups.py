@@ -1,6 +1,5 @@
 """The same metrics in parts of the rows: by sex, age, view, devices, or any other column of the labels."""
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
 from typing import Any
@@ -16,7 +15,7 @@ from chexpert.evaluation.observation_metrics import (
     interval_to_dict,
     take_samples,
 )
-from chexpert.metrics import percentile_interval
+from chexpert.metrics import find_patient, percentile_interval
 
 LEAST = 10
 """Positives and negatives of an observation below which a part is small: no gap is read from it."""
@@ -25,7 +24,6 @@ PERSONAL = ("race", "ethnicity", "insurance")
 FEW = 10
 """Patients below which a part of a personal group is merged with other such parts, and any other is not reported."""
 OTHER = "other, of few patients"
-PATIENT = re.compile(r"patient[0-9]{5,}|(?<![A-Za-z0-9])p[0-9]{8}(?=/s[0-9]{8})")
 
 
 def evaluate_groups(
@@ -56,13 +54,13 @@ def evaluate_groups(
     parts = {
         part: take_samples(labeled, counts, metrics, values == part) for part in sorted(set(values) - {""}, key=_order)
     }
-    patients = np.array([_find_patient(name) for name in labeled.names], dtype=object)
     rows = {
-        part: {"n": int((values == part).sum()), "patients": len(set(patients[values == part]))}
+        part: {"n": int((values == part).sum()), "patients": count_patients(labeled.names, values == part)}
         | _evaluate(samples, over, calibrated)
         for part, samples in parts.items()
     }
-    return {"rows": rows, "unknown": int((values == "").sum()), "largest_gap": find_largest_gap(parts)}
+    enough = {part: samples for part, samples in parts.items() if not has_few_patients(rows[part])}
+    return {"rows": rows, "unknown": int((values == "").sum()), "largest_gap": find_largest_gap(enough)}
 
 
 def select_parts(labeled: LabeledScores, group: str) -> np.ndarray:
@@ -79,10 +77,9 @@ def merge_few(values: Sequence[str], names: Sequence[str]) -> np.ndarray:
         names: of the views or studies; each is a patient of its own where it names none.
     """
     found = np.array([*values], dtype=object)
-    patients = np.array([_find_patient(name) for name in names], dtype=object)
-    few = [part for part in set(values) - {""} if len(set(patients[found == part])) < FEW]
+    few = [part for part in set(values) - {""} if count_patients(names, found == part) < FEW]
     merged = np.isin(found, few)
-    found[merged] = OTHER if len(set(patients[merged])) >= FEW else ""
+    found[merged] = OTHER if count_patients(names, merged) >= FEW else ""
     return found.astype(str)
 
 
@@ -94,17 +91,40 @@ def has_few_patients(part: Mapping[str, Any]) -> bool:
     Args:
         part: of the ``rows`` of :func:`evaluate_groups`; of older versions a row counts as one patient.
     """
-    count: int = part.get("patients", part["n"])
+    count: int = part["patients"] if "patients" in part else part["n"]
     return count < FEW
 
 
-def _find_patient(name: str) -> str:
-    match = PATIENT.search(name)
-    return match[0] if match else name
+def list_few(group: Mapping[str, Any]) -> list[str]:
+    """Return the parts of an evaluated group that are of too few patients to be reported, each with its n."""
+    return [f"{part} (n = {own['n']:,})" for part, own in group.get("rows", {}).items() if has_few_patients(own)]
+
+
+def count_patients(names: Sequence[str], rows: np.ndarray) -> int:
+    """Count the patients of some of N views or studies; each is a patient of its own where it names none.
+
+    Args:
+        names: (N,).
+        rows: (N,) bool.
+    """
+    return len({find_patient(names[row]) for row in np.flatnonzero(rows)})
+
+
+def get_largest_gap(group: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """Return the largest gap of an evaluated group; None where there is none, or of a part of few patients.
+
+    Older versions recorded such gaps.
+    """
+    gap: Mapping[str, Any] | None = group["largest_gap"]
+    rows = group.get("rows", {})
+    ends = [rows[gap[end]] for end in ("high", "low") if gap[end] in rows] if gap else []
+    return None if any(map(has_few_patients, ends)) else gap
 
 
 def find_largest_gap(parts: Mapping[str, Mapping[str, Sample]]) -> dict[str, Any] | None:
     """Return the largest difference of AUROC between two parts that are not small, of ``compared`` ones.
+
+    Parts of few patients are not among those given.
 
     The largest of several differences is larger than its own size by chance: its interval is not corrected for that.
     """

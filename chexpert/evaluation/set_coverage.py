@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from chexpert.evaluation.groups import select_parts
+from chexpert.evaluation.groups import count_patients, select_parts
 from chexpert.evaluation.join import LabeledScores
 from chexpert.evaluation.observation_metrics import describe_share, interval_to_dict
 from chexpert.evaluation.prediction_sets import PredictionSets, find_shortage
@@ -56,7 +56,11 @@ def evaluate_sets(
         "group_error_rate": GROUP_RATE,
         "groups": {
             group: {
-                part: {"n": int(rows.sum()), "observations": evaluate_rows(GROUP_RATE, rows)}
+                part: {
+                    "n": int(rows.sum()),
+                    "patients": count_patients(labeled.names, rows),
+                    "observations": evaluate_rows(GROUP_RATE, rows),
+                }
                 for part, rows in _list_parts(labeled, group)
             }
             for group in group_by

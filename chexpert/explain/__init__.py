@@ -25,7 +25,7 @@ from chexpert.explain.quality.table import score_explainers
 from chexpert.explain.session import explain_view, explain_views
 from chexpert.explain.time_budget import TimeBudget, resolve_minutes
 from chexpert.explain.view import View, make_view, open_view
-from chexpert.explain.view_selection import choose_rows, find_views
+from chexpert.explain.view_selection import choose_rows, find_views, hide_names
 
 __all__ = [
     "Attribution",
@@ -61,6 +61,7 @@ __all__ = [
     "explaining",
     "find_masks",
     "find_views",
+    "hide_names",
     "make_view",
     "open_view",
     "resolve_minutes",

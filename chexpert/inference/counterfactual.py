@@ -12,7 +12,7 @@ from chexpert.checkpoints import Loaded, get_local_path, load
 from chexpert.console import NOTE, log, show_progress
 from chexpert.data import CheXpertDataModule, ViewDataset
 from chexpert.errors import UserError
-from chexpert.explain import View, find_masks, find_views
+from chexpert.explain import View, find_masks, find_views, hide_names
 from chexpert.explain.counterfactual.autoencoder import Shape, resize
 from chexpert.explain.counterfactual.autoencoder_file import StoredAutoencoder, read_autoencoder, write_autoencoder
 from chexpert.explain.counterfactual.export import export_counterfactual
@@ -21,7 +21,7 @@ from chexpert.explain.counterfactual.latent_shift import ShiftSettings, make_cou
 from chexpert.explain.counterfactual.reconstruction import measure_reconstruction
 from chexpert.explain.session import stack_images
 from chexpert.inference.choices import check_count, hides_names
-from chexpert.inference.explain import open_views
+from chexpert.inference.explain import hides_own, open_views
 from chexpert.inference.explain_settings import resolve_observations
 from chexpert.inference.opened_run import open_data
 from chexpert.inference.output_folder import find_folder, find_home, try_folder
@@ -78,7 +78,8 @@ def make_counterfactuals(
         training: of the autoencoder.
         settings: how far the logit is moved.
         device: of torch; by default the GPU, if there is one.
-        ids: ``hash``: image files other than CheXpert's own are called by salted hashes; ``path``: by their names.
+        ids: ``hash``: image files other than CheXpert's own are called by salted hashes, and so are validation views of
+            an external data set where ``out`` is no part of the run folder; ``path``: by their names.
 
     Returns:
         The folder, and the content of its manifest.
@@ -100,8 +101,13 @@ def make_counterfactuals(
     if stored:
         stored.check(loaded.preprocessing, str(autoencoder))
     data = open_data(loaded, hint=GONE, learned=not stored) if not (images and stored) else None
-    salt = read_salt(find_home(run)) if images and hashed else None
-    views = open_views(images, loaded, salt) if images else choose_positives(data, loaded, observation, count)  # type: ignore[arg-type]
+    own = None if images else data
+    salt = read_salt(find_home(run)) if hashed and (images or hides_own(own, run, folder)) else None
+    views = (
+        open_views(images, loaded, salt)
+        if images
+        else hide_names(choose_positives(data, loaded, observation, count), salt)  # type: ignore[arg-type]
+    )
     try_folder(folder)
     model = loaded.model.to(place)
     if not stored:

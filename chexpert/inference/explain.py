@@ -25,6 +25,7 @@ from chexpert.explain import (
     explain_views,
     find_masks,
     find_views,
+    hide_names,
     open_view,
     resolve_minutes,
 )
@@ -39,6 +40,7 @@ from chexpert.inference.predict import find_roots
 from chexpert.metrics.localization.thresholds import read_threshold
 from chexpert.runs import files as run_files
 from chexpert.runs.anonymize import HASH_NOTE, find_public, is_hash, name_safely, read_salt, shorten_names
+from chexpert.runs.identifiers import ORIGIN
 from chexpert.runs.synthetic import TRAINED
 
 OF_EXPORTED: Mapping[str, Any] = {"explainer": {}, "explain": {}, "seed": 0}
@@ -68,7 +70,8 @@ def explain_run(
         conf: the folder of configs.
         observations: explain these of every view.
         out: a new folder for the explanations; by default that of the run.
-        ids: ``hash``: image files other than CheXpert's own are called by salted hashes; ``path``: by their names.
+        ids: ``hash``: image files other than CheXpert's own are called by salted hashes, and so are validation views of
+            an external data set where ``out`` is no part of the run folder; ``path``: by their names.
         overrides: explainer.<name>.<setting>=<value> and explain.<setting>=<value>.
         threshold: of the maps' regions: ``otsu``, a number in [0, 1], or a file of thresholds by observation.
         boxed: plot the boxes of the regions over the maps.
@@ -97,11 +100,13 @@ def explain_run(
     built = {name: build(node, f"explainer.{name}") for name, node in nodes.items()}
     check_layers(built, loaded.model)
     data = None if images else open_data(loaded)
-    salt = read_salt(find_home(run)) if images and hashed else None
-    evaluate = ExplainerEvaluation(choice["score"], choice["passes"], loaded.config["seed"])
+    salt = read_salt(find_home(run)) if hashed and (images or hides_own(data, run, folder)) else None
+    evaluate = ExplainerEvaluation(choice["score"], choice["passes"], loaded.config["seed"], None if images else salt)
     first = choose_first(data, choice, loaded.config["seed"])
     scored = evaluate.choose(data.datasets["valid"], first) if data else []
-    views = choose_views(data, loaded, choice, scored) if data else open_given(images, loaded, salt, root)
+    views = (
+        hide_names(choose_views(data, loaded, choice, scored), salt) if data else open_given(images, loaded, salt, root)
+    )
     model = move_to_device(loaded.model)
     failures = Failures(folder)
     needed = evaluate.needed(data.datasets["valid"], views, loaded.observations, first) if data else {}
@@ -162,6 +167,16 @@ def explain_image(
     check_layers(built, loaded.model)
     model = move_to_device(loaded.model).to(memory_format=torch.contiguous_format)  # a prediction may have left another
     return explain_view(model, built[explainer], view, loaded.observations, explainer, only=only)[0]
+
+
+def hides_own(data: CheXpertDataModule | None, run: Path, folder: Path) -> bool:
+    """Return whether the run's own validation views are external, and are explained into a folder outside the run.
+
+    The run folder has their names already, and the report finds explained views in the predictions by name.
+    """
+    if data is None or folder.resolve().is_relative_to(find_home(run).resolve()):
+        return False
+    return any(map(ORIGIN.search, data.datasets["valid"].paths))
 
 
 def open_given(images: Sequence[str], loaded: Loaded, salt: str | None, root: Path | None) -> list[View]:

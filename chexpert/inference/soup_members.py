@@ -14,7 +14,8 @@ from chexpert.errors import Code, UserError
 from chexpert.inference.members import find_run
 from chexpert.inference.soup_data import get_held_out_setting
 from chexpert.inference.soup_differences import describe_heads, describe_observations, describe_value
-from chexpert.models import merge_contamination
+from chexpert.models import describe_contamination, describe_run, merge_contamination
+from chexpert.models.history import get_worst
 from chexpert.runs import files as run_files
 from chexpert.runs.config_keys import flatten
 from chexpert.runs.diff import list_differing_keys
@@ -222,10 +223,18 @@ def describe_members(members: Sequence[SoupMember], numbers: Sequence[int]) -> l
 
 
 def merge_metadata(members: Sequence[SoupMember]) -> dict[str, Any]:
-    """Return the metadata of averaged weights: those of the first member, with what any of them learned from."""
+    """Return the metadata of averaged weights: those of the first member, with what any of them learned from.
+
+    Members may have trained on different data, of which the first member's metadata name one: what a member's own run
+    saw is then in the sentence too.
+    """
     sentences = [member.metadata.get("contamination") for member in members]
     synthetic = any(is_synthetic_metadata(member.metadata) for member in members)
-    return {**members[0].metadata, "contamination": merge_contamination(sentences), "synthetic": synthetic}
+    merged = {**members[0].metadata, "contamination": merge_contamination(sentences), "synthetic": synthetic}
+    histories = [describe_run(member.metadata) for member in members]
+    if describe_run(merged).saw_chexpert != get_worst(histories):
+        merged["contamination"] = describe_contamination(histories)
+    return merged
 
 
 def name_member(place: int) -> str:

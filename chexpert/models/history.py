@@ -15,6 +15,8 @@ BEFORE = " before this run "
 TAUGHT = "; taught by "
 THROUGH = ", through its teachers,"
 NOT_RECORDED = "weights of unknown origin"
+VERDICT = re.compile(r": (yes|unknown|no)\b")
+"""In the words on weights: what one of several things that they were made of saw."""
 WORST_FIRST = ("yes", "unknown", "no")
 
 
@@ -106,9 +108,22 @@ def describe_contamination(histories: Iterable[History]) -> str:
     "the backbone saw CheXpert's training images before this run (rad-dino: yes, timm's a1_in1k: no)"
     """
     own = list(dict.fromkeys(histories))
-    worst = min((one.saw_chexpert for one in own), key=WORST_FIRST.index)
-    each = ", ".join(one.weights if len(own) == 1 else f"{one.weights}: {one.saw_chexpert}" for one in own)
+    worst = get_worst(own)
+    each = own[0].weights if len(own) == 1 else _list_verdicts(own)
     return f"{SENTENCES[worst]}{BEFORE}({each})"
+
+
+def get_worst(histories: Iterable[History]) -> str:
+    """Return yes if one of several weights saw CheXpert, else unknown if that is unknown of one, else no."""
+    return min((one.saw_chexpert for one in histories), key=WORST_FIRST.index)
+
+
+def _list_verdicts(histories: Iterable[History]) -> str:
+    """List weights with one verdict each; those that have verdicts of their own parts stand in brackets."""
+    return ", ".join(
+        f"({one.weights}): {one.saw_chexpert}" if VERDICT.search(one.weights) else f"{one.weights}: {one.saw_chexpert}"
+        for one in histories
+    )
 
 
 def merge_contamination(sentences: Iterable[object]) -> str | None:
@@ -147,7 +162,7 @@ def add_teachers(sentence: str, teachers: Iterable[Mapping[str, Any]]) -> str:
     if not histories or TAUGHT in sentence:
         return sentence
     seen = read_contamination(sentence)[2]
-    worst = min((seen, *(one.saw_chexpert for one in histories)), key=WORST_FIRST.index)
+    worst = get_worst([History("", seen), *histories])
     if worst != seen:
         sentence = f"{SENTENCES[worst]}{THROUGH}{sentence.removeprefix(SENTENCES[seen])}"
-    return f"{sentence}{TAUGHT}{', '.join(f'{one.weights}: {one.saw_chexpert}' for one in histories)}"
+    return f"{sentence}{TAUGHT}{_list_verdicts(histories)}"

@@ -9,9 +9,11 @@ import torch
 from helpers.autoencoders import write_random_autoencoder
 from helpers.cli import run_cli
 from helpers.errors import find_places
+from helpers.external_trees import write_nih
 from PIL import Image
 
 from chexpert.models import Backbone, Single
+from chexpert.runs.anonymize import hash_name
 
 OPTIONS = {"channels": [4, 4, 8, 8], "stem_width": 4}
 BACKBONE = {"_target_": "chexpert.models.Backbone", "name": "resnet10t", "options": OPTIONS}
@@ -68,6 +70,26 @@ def test_autoencoder_is_trained_and_views_of_the_observation_are_changed(run: Pa
             frames = getattr(picture, "n_frames", 1)
             assert 1 < frames <= 12 if name.endswith(".gif") else frames == 1  # a GIF joins frames that are equal
         assert f"written:       {Path('run/counterfactuals') / name}" in done.stdout
+
+
+def test_own_views_of_external_data_are_hashes_outside_the_run(run: Path) -> None:
+    file = run / "checkpoints/best.ckpt"
+    content = torch.load(file, weights_only=True)
+    content["chexpert"]["config"]["data"]["root"] = str(write_nih(run.parent / "nih", patients=60))
+    torch.save(content, file)
+    words = ["run", "--observation", "Edema", "--autoencoder", "a.safetensors", "--count", "1"]
+    found = []
+    for more in ([], ["--out", "new"], ["--out", "named", "--ids", "path"]):
+        done = run_cli("counterfactual", *words, *more)
+        assert done.returncode == 0, done.stderr
+        folder = run.parent / more[1] if more else run / "counterfactuals"
+        found.append(json.loads((folder / "manifest.json").read_text())["views"][0]["view"])
+    inside, outside, named = found
+    assert inside.startswith("ChestX-ray14/patient")
+    assert named == inside
+    assert outside == hash_name(inside, (run / "ids.salt").read_text().strip())
+    assert (run.parent / "new/ids.txt").is_file()
+    assert not [file for file in (run.parent / "new").rglob("*") if "patient0" in str(file.relative_to(run.parent))]
 
 
 def test_given_autoencoder_and_image_need_no_data(run: Path) -> None:

@@ -10,9 +10,11 @@ import pytest
 import torch
 from helpers.cli import run_cli
 from helpers.errors import find_places
+from helpers.external_trees import write_nih
 from PIL import Image
 
 from chexpert.models import Backbone, Single
+from chexpert.runs.anonymize import hash_name
 
 Explain = Callable[..., CompletedProcess]
 BACKBONE = {"_target_": "chexpert.models.Backbone", "name": "mnasnet_small"}
@@ -103,6 +105,31 @@ def test_image_of_chexpert_keeps_its_name(explain: Explain, run: Path) -> None:
     assert explain("run", image, "--out", "new").returncode == 0
     (entry,) = read_manifest(run.parent / "new")
     assert entry["view"] == str(image.relative_to(run.parent))
+
+
+def test_own_views_of_external_data_are_hashes_outside_the_run(explain: Explain, run: Path) -> None:
+    change_data(run, root=str(write_nih(run.parent / "nih", patients=60)))
+    score = ["explain.count=2", "explain.score=2", "explain.minutes=null"]
+    assert explain("run", *score).returncode == 0
+    plain = read_manifest(run / "explanations")
+    assert all(entry["view"].startswith("ChestX-ray14/patient") for entry in plain)
+    done = explain("run", *score, "--out", "new")
+    assert done.returncode == 0, done.stderr
+    assert "id-" in done.stdout
+    entries = read_manifest(run.parent / "new")
+    salt = (run / "ids.salt").read_text().strip()
+    assert [entry["view"] for entry in entries] == [hash_name(entry["view"], salt) for entry in plain]
+    table = "quality.csv"
+    assert (
+        (run.parent / "new" / table).read_text().count("id-")
+        == (run / "explanations" / table).read_text().count("ChestX-ray14/patient")
+        > 0
+    )
+    for file in (run.parent / "new").rglob("*"):
+        assert "patient0" not in str(file.relative_to(run.parent))
+        assert not file.is_file() or b"patient0" not in file.read_bytes()
+    assert explain("run", *score, "--ids", "path", "--out", "named").returncode == 0
+    assert read_manifest(run.parent / "named") == plain
 
 
 def test_folder_that_is_not_empty_is_an_error(explain: Explain, run: Path) -> None:

@@ -3,6 +3,7 @@
 import json
 import shutil
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pandas as pd
@@ -17,6 +18,7 @@ from chexpert.checkpoints import read_checkpoint
 from chexpert.config import resolve
 from chexpert.engine.distillation import teach
 from chexpert.engine.setup import prepare
+from chexpert.engine.summary import print_summary
 from chexpert.engine.teachers import read_teacher, shows_same_images
 from chexpert.evaluation import read_predictions
 from chexpert.runs import files as run_files
@@ -42,7 +44,14 @@ def teachers(*paths: Path) -> list[str]:
 @pytest.fixture(scope="module")
 def taught(tmp_path_factory, phantom, folds) -> Path:
     folder = tmp_path_factory.mktemp("taught") / "run"
-    start(folder, phantom, *OPTIONS, *teachers(*folds), "distill.weight=0.75", "labels=ignore")
+
+    def keep_summary(*given):
+        text = print_summary(*given)
+        (folder.parent / "summary.txt").write_text(text)
+        return text
+
+    with mock.patch("chexpert.engine.fit.print_summary", keep_summary):
+        start(folder, phantom, *OPTIONS, *teachers(*folds), "distill.weight=0.75", "labels=ignore")
     return folder
 
 
@@ -73,6 +82,7 @@ def test_differences_and_origin_are_written(taught, folds):
     assert first["saw_chexpert"] == "no"  # it was trained on synthetic images
     assert metadata["contamination"].endswith(f"; taught by {first['origin']}: no")
     assert read_mapping(taught / "metrics.json")["contamination"] == metadata["contamination"]
+    assert f"weights:    {metadata['contamination']}\n" in (taught.parent / "summary.txt").read_text()
     assert "fold0" not in (taught / "checkpoints/best.json").read_text()
     text = (taught / "checkpoints/best.json").read_text()
     assert json.loads(text)["made_of"]["kind"] == "distilled"

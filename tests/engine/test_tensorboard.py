@@ -10,7 +10,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tensorboard.plugins.custom_scalar.layout_pb2 import Layout
 from torch.utils.tensorboard import SummaryWriter
 
-from chexpert.engine.tensorboard import describe_run, show_evaluation
+from chexpert.engine.tensorboard import describe_run, list_metrics, show_evaluation
 from chexpert.evaluation.run import evaluate_run
 from chexpert.observations import COMPETITION
 from chexpert.runs import files as run_files
@@ -57,6 +57,13 @@ def test_scalars_match_the_evaluation_at_the_best_epoch(shown):
     for tag, own in expected.items():
         (event,) = events.Scalars(tag)
         assert (event.step, event.value) == (3, pytest.approx(own["value"], abs=1e-6))
+
+
+def test_group_of_few_patients_has_no_scalar(shown):
+    content = read(shown[0])
+    tags = {tag for tag, _ in list_metrics("valid", content)}
+    content["groups"]["sex"]["rows"]["Female"]["patients"] = 9
+    assert tags - {tag for tag, _ in list_metrics("valid", content)} == {"groups/valid/sex/Female"}
 
 
 def test_each_split_has_its_plots(shown):

@@ -1,6 +1,7 @@
 """Metrics of evaluated rows, compared with scikit-learn."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from sklearn.metrics import average_precision_score, brier_score_loss, confusion
 
 from chexpert.evaluation import LabeledScores, check_disjoint, choose_operating_points, evaluate
 from chexpert.evaluation.evaluate import find_names
-from chexpert.evaluation.groups import merge_few
+from chexpert.evaluation.groups import get_largest_gap, merge_few
 
 NAMES = ["Edema", "Fracture"]
 
@@ -135,6 +136,28 @@ def test_small_part_is_marked_and_has_no_gap():
     assert found["largest_gap"] is None
 
 
+def make_few():
+    """Parts of wards A and B, of 50 patients each, and of ward C: 60 images of 3 patients, ordered without error."""
+    labeled = make_labeled(160, ward=["A"] * 50 + ["B"] * 50 + ["C"] * 60)
+    names = [f"patient{row:05d}/study1/view1_frontal.jpg" for row in range(100)]
+    names += [f"patient{200 + row % 3:05d}/study{row}/view1_frontal.jpg" for row in range(60)]
+    labeled.scores[100:] = np.nan_to_num(labeled.labels[100:])
+    return replace(labeled, names=names)
+
+
+def test_a_part_of_many_images_of_few_patients_has_no_gap():
+    own = evaluate(make_few(), mean_over=NAMES, group_by=["ward"], replicates=10)["groups"]["ward"]
+    assert {part: (row["n"], row["patients"]) for part, row in own["rows"].items()} == {
+        "A": (50, 50), "B": (50, 50), "C": (60, 3),
+    }  # fmt: skip
+    assert not own["rows"]["C"]["small"]
+    gap = own["largest_gap"]
+    assert {gap["high"], gap["low"]} == {"A", "B"}
+    assert get_largest_gap(own) == gap
+    assert get_largest_gap(own | {"largest_gap": gap | {"high": "C"}}) is None  # as older versions recorded it
+    assert get_largest_gap({"largest_gap": gap}) == gap
+
+
 def test_personal_parts_of_few_patients_are_merged_or_left_out():
     many, few, one = ["A"] * 80, [part for part in "BC" for _ in range(6)], ["D"]
     own = evaluate(make_labeled(93, race=many + few + one), mean_over=NAMES, group_by=["race"], replicates=10)
@@ -149,6 +172,7 @@ def test_personal_parts_of_few_patients_are_merged_or_left_out():
 def test_patients_are_counted_and_not_their_studies():
     names = [f"patient{row // 5:05d}/study{row % 5 + 1}" for row in range(45)]
     assert set(merge_few(["A"] * 45, names)) == {""}
+    assert set(merge_few(["A"] * 45, [f"patient{row // 5}/study{row % 5 + 1}" for row in range(45)])) == {""}
     assert set(merge_few(["A"] * 45, [f"patient{row:05d}/study1" for row in range(45)])) == {"A"}
 
 

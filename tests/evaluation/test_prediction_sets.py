@@ -3,6 +3,7 @@
 import json
 import math
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from helpers.errors import raises
 from helpers.report_runs import CONFIG, OBSERVATIONS, make_run
 
 from chexpert.evaluation import LabeledScores, PredictionSets, evaluate_sets, read_predictions, read_run
+from chexpert.evaluation.groups import has_few_patients
 from chexpert.evaluation.prediction_sets import find_shortage, select_rows
 from chexpert.evaluation.run import evaluate_run
 from chexpert.metrics import conformal_p_values, find_patient, prediction_sets
@@ -157,6 +159,15 @@ def test_coverage_and_size_match_a_count_by_hand():
         assert own["size"]["value"] == pytest.approx(np.mean([{"both": 2, "neither": 0}.get(one, 1) for one in sets]))
         assert own["shares"] == pytest.approx({one: (sets == one).mean() for one in own["shares"]})
     assert set(found["groups"]["sex"]) == {"Female", "Male"}
+    assert found["groups"]["sex"]["Male"]["patients"] == male.sum()  # one study a patient
+
+
+def test_parts_of_sets_count_patients_and_not_rows():
+    labeled = make_labeled()
+    names = [f"valid/patient{n % 7:05d}/study{n}" for n in range(len(labeled.names))]
+    parts = evaluate_sets(replace(labeled, names=names), PredictionSets.fit("dev", [labeled]), group_by=["sex"])
+    assert {part: own["patients"] for part, own in parts["groups"]["sex"].items()} == {"Female": 7, "Male": 7}
+    assert all(map(has_few_patients, parts["groups"]["sex"].values()))
 
 
 def test_guarded_observation_has_no_coverage():

@@ -187,6 +187,22 @@ def test_averaged_weights_saw_what_any_member_saw(runs, tmp_path):
     assert alone["contamination"] == made.members[0].metadata["contamination"]
 
 
+@pytest.mark.parametrize("first", [True, False])
+@pytest.mark.parametrize(
+    "other",
+    [{"synthetic": True}, {"synthetic": False, "origin": "NIH ChestX-ray14"}],
+)
+def test_averaged_weights_saw_what_any_member_was_trained_on(first, other):
+    """Each member began with random weights; one was trained on CheXpert."""
+    began = f"{SENTENCES['no']} before this run (random weights)"
+    seen = {"contamination": began, "synthetic": False, "origin": "CheXpert"}
+    both = [seen, other | {"contamination": began}]
+    members = [SoupMember(Path("a.ckpt"), own, {}, "") for own in (both if first else both[::-1])]
+    merged = merge_metadata(members)
+    assert describe_run(merged).saw_chexpert == "yes"
+    assert merge_metadata([members[0], members[0]])["contamination"] == began
+
+
 def test_other_weights_and_files_without_a_start_are_errors(runs):
     first = run_files.checkpoint(runs["base"])
     with raises("too-few", first):

@@ -119,6 +119,20 @@ def test_averaged_weights_saw_what_one_member_saw(sentences, seen):
     assert merge_contamination(reversed(sentences)).startswith(SENTENCES[seen])
 
 
+def test_each_member_has_one_verdict():
+    """Verdicts of what a member was made of stand in brackets, at any depth."""
+    two = describe_contamination([History("rad-dino", "yes"), History("timm's a1", "no")])
+    merged = merge_contamination([NO, two, f"{NO}; taught by an earlier run: unknown"])
+    each = "random weights: no, (rad-dino: yes, timm's a1: no): yes, "
+    each += "(random weights, taught by an earlier run: unknown): no"
+    assert merged == f"{SENTENCES['yes']} before this run ({each})"
+    again = merge_contamination([NO, merged])
+    assert again == f"{SENTENCES['yes']} before this run (random weights: no, ({each}): yes)"
+    taught = add_teachers(NO, [{"origin": describe_run({"contamination": two}).weights, "saw_chexpert": "yes"}])
+    began = "an earlier run trained on CheXpert, which began with rad-dino: yes, timm's a1: no"
+    assert taught.endswith(f"(random weights); taught by ({began}): yes")
+
+
 def test_averaged_weights_keep_what_all_members_say():
     assert merge_contamination([YES, YES]) == YES
     assert merge_contamination([None, None]) is None

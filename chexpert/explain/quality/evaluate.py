@@ -17,10 +17,11 @@ from chexpert.explain.quality.view_table import ViewTable
 from chexpert.explain.session import predict, stack_images
 from chexpert.explain.time_budget import TimeBudget
 from chexpert.explain.view import View
-from chexpert.explain.view_selection import find_views
+from chexpert.explain.view_selection import find_views, hide_names
 from chexpert.metrics import Segmentations, multilabel_auroc, youden_thresholds
 from chexpert.models import Model
 from chexpert.runs import files as run_files
+from chexpert.runs.anonymize import name_safely
 from chexpert.runs.synthetic import is_phantom
 
 Rows = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
@@ -35,11 +36,13 @@ class ExplainerEvaluation:
         score: views showing an observation on which each explainer is scored for it; 0: none.
         passes: forward passes that an explainer may spend on scored views.
         seed: of the sample of views, and of the random maps that gaps are held against.
+        salt: by which views of external data are called by hashes; None: by their names.
     """
 
     score: int
     passes: int
     seed: int
+    salt: str | None = None
 
     def choose(self, dataset: ViewDataset, first: Sequence[int] = ()) -> list[int]:
         """Choose the rows of the views that are scored; ``first`` are taken before the others, where they suit."""
@@ -50,7 +53,7 @@ class ExplainerEvaluation:
         self, dataset: ViewDataset, views: Sequence[View], observations: Sequence[str], first: Sequence[int] = ()
     ) -> dict[str, list[int]]:
         """Return, of those of the views that will be scored, the outputs that will be explained, by path."""
-        scored = {dataset.paths[row] for row in self.choose(dataset, first)}
+        scored = {name_safely(dataset.paths[row], self.salt) for row in self.choose(dataset, first)}
         return {
             view.path: [c for c, name in enumerate(observations) if view.truth.get(name) == 1]
             for view in views
@@ -90,7 +93,7 @@ class ExplainerEvaluation:
         Returns:
             What quality.json holds; None where no view shows a finding, or none is to be scored.
         """
-        views = find_views(dataset, self.choose(dataset, first), observations, masks)
+        views = hide_names(find_views(dataset, self.choose(dataset, first), observations, masks), self.salt)
         if not views:
             return None
         probabilities, labels, mask = (rows.cpu().numpy() for rows in labeled)

@@ -12,7 +12,8 @@ from chexpert.runs import files as run_files
 class ViewTable:
     """Collects the rows of all explainers.
 
-    Views are named as in predictions/valid.csv of the run, which has them already.
+    Views are named as in predictions/valid.csv of the run, which has them already; those of external data by hashes,
+    where the table is written elsewhere.
     """
 
     def __init__(self) -> None:

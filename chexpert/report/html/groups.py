@@ -7,7 +7,7 @@ from typing import Any
 from markupsafe import Markup
 
 from chexpert.evaluation.group_values import AGES
-from chexpert.evaluation.groups import FEW, has_few_patients
+from chexpert.evaluation.groups import FEW, has_few_patients, list_few
 from chexpert.report.figures.forest import Row, plot_forest
 from chexpert.report.text.evaluation import describe_gap
 
@@ -55,7 +55,7 @@ def list_groups(content: Mapping[str, Any]) -> list[Group]:
 
 def _make_group(title: str, group: Mapping[str, Any], over: int) -> Group:
     rows = sort(group["rows"])
-    few = [f"{part} (n = {own['n']})" for part, own in rows.items() if has_few_patients(own)]
+    few = list_few({"rows": rows})
     shown = {part: own for part, own in rows.items() if not has_few_patients(own)}
     left_out = f"Not reported, fewer than {FEW} patients: {', '.join(few)}." if few else ""
     return Group(title, shown, left_out, over, group.get("unknown", 0), describe_parts(group))
@@ -70,7 +70,7 @@ def describe_parts(group: Mapping[str, Any]) -> str:
     """Describe the largest gap between the parts of a group."""
     if len(group["rows"]) == 1:
         return f"nothing to compare: all rows of which it is known are of one part, {next(iter(group['rows']))}"
-    return describe_gap(group["largest_gap"])
+    return describe_gap(group)
 
 
 def list_rows(content: Mapping[str, Any], groups: list[Group]) -> list[Row]:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+from chexpert.evaluation.groups import get_largest_gap
 from chexpert.report.evaluation_setting import describe_choice, describe_labels, describe_rows
 from chexpert.report.run_data import RunData
 from chexpert.report.text.explanation_quality import ALIKE, describe_instability, find_flags
@@ -146,7 +147,7 @@ def find_gaps(run_data: RunData) -> Iterator[str]:
     """Yield the largest gap of each group whose interval leaves out 0."""
     split = run_data.splits[0]
     for group, found in run_data.evaluations.get(split, {}).get("groups", {}).items():
-        gap = found["largest_gap"]
+        gap = get_largest_gap(found)
         if gap and gap["ci_low"] is not None and gap["ci_low"] > 0:
             pair = f"{gap['observation']}, {gap['high']} above {gap['low']} by {format_value(gap)}"
             message = f"Largest gap in AUROC by {NAMES.get(group, group)}, of {gap['compared']} compared"

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from chexpert.evaluation import describe_level
+from chexpert.evaluation.groups import FEW, get_largest_gap, has_few_patients, list_few
 from chexpert.evaluation.thresholds import warn_of_labels
 from chexpert.report.text.evaluation_settings import describe_settings
 from chexpert.report.text.prediction_sets import describe_sets
@@ -87,15 +88,22 @@ def _groups(content: Mapping[str, Any]) -> Iterator[str]:
             f"{part} {format_value(own['auroc_mean'])} of {len(own['auroc_mean']['over'])}, n = {own['n']:,}"
             + ", small" * own["small"]
             for part, own in found["rows"].items()
+            if not has_few_patients(own)
         ]
+        few = list_few(found)
+        parts += [f"not reported, fewer than {FEW} patients: {', '.join(few)}"] if few else []
         yield f"mean AUROC by {group}: " + "; ".join(parts)
-        yield f"  {describe_gap(found['largest_gap'])}"
+        yield f"  {describe_gap(found)}"
 
 
-def describe_gap(gap: Mapping[str, Any] | None) -> str:
-    """Describe the largest gap of a group, in words."""
+def describe_gap(group: Mapping[str, Any]) -> str:
+    """Describe the largest gap between the parts of an evaluated group, in words."""
+    gap = get_largest_gap(group)
     if gap is None:
-        return "no gap is reported: each observation has fewer than 10 positives or negatives in all parts but one"
+        if group["largest_gap"]:
+            return f"no gap is reported: the largest is of a part of fewer than {FEW} patients"
+        few = f"{FEW} patients, positives or negatives"
+        return f"no gap is reported: each observation has fewer than {few} in all parts but one"
     pair = f"{gap['observation']}, {gap['high']} above {gap['low']}"
     return f"largest gap of {gap['compared']}: {pair} by {format_value(gap)}"
 

@@ -46,6 +46,14 @@ def make_without_intervals(folder):
     return run_data
 
 
+def test_gap_of_few_patients_is_no_warning(tmp_path):
+    run_data = make_with_warnings(tmp_path)
+    sex = run_data.evaluations["valid"]["groups"]["sex"]
+    assert any("Female" in line for line in find_warnings(run_data))
+    sex["rows"] = {"Female": {"n": 60, "patients": 9}, "Male": {"n": 60, "patients": 60}}
+    assert not any("Female" in line for line in find_warnings(run_data))
+
+
 def test_run_without_warnings_names_its_weakest_observation(tmp_path):
     run_data = make_run_data(tmp_path)
     assert list(find_warnings(run_data)) == []

@@ -158,6 +158,8 @@ def test_group_of_few_patients_is_named_and_has_no_metric(run):
     edit_json(path, edit)
     groups = find_section(write_card(run), "Groups")
     assert "Female" not in read_table(groups)
+    assert "Female above" not in groups
+    assert "above Female" not in groups
     assert "Male" in read_table(groups)
     assert "fewer than 10 patients: Female (n = 30)" in groups
     page = make_page(RunData.read(run), Names("hash", run))

@@ -47,7 +47,19 @@ def test_scores_outside_0_and_1_have_no_calibration(labeled):
 
 
 def test_missing_gap_has_the_least_count():
-    assert re.findall(r"\d+", describe_gap(None)) == ["10"]
+    assert re.findall(r"\d+", describe_gap({"largest_gap": None})) == ["10"]
+
+
+def test_part_of_few_patients_has_no_metric(labeled):
+    found = evaluate(labeled, mean_over=NAMES, replicates=10, group_by=["sex"])
+    sex = found["groups"]["sex"]
+    assert {sex["largest_gap"]["high"], sex["largest_gap"]["low"]} == {"Female", "Male"}
+    sex["rows"]["Female"]["patients"] = 9  # of 60 images; an older version compared it
+    lines = describe_evaluation(found, "made up").splitlines()
+    place = next(row for row, line in enumerate(lines) if line.startswith("mean AUROC by sex: Male "))
+    assert lines[place].endswith("; not reported, fewer than 10 patients: Female (n = 60)")
+    assert "no gap is reported" in lines[place + 1]
+    assert "Female" not in lines[place + 1]
 
 
 def test_undefined_metric_is_a_dash(labeled):
