@@ -65,8 +65,9 @@ def select_range_images(loaded: Loaded, compared: CheckedImages) -> tuple[list[s
     They are training views where these are there: ranges of the compared images would make the AUROC of 8-bit integers
     look better than it is.
     """
-    files = compared.labels is not None and list_training_views(loaded)
-    files, source = (files, "training views of the run") if files else (compared.files, compared.source)
+    files, source = compared.files, compared.source
+    if compared.labels is not None and (trained := list_training_views(loaded)):
+        files, source = trained, "training views of the run"
     count = min(IMAGES, len(files))
     return [files[n * len(files) // count] for n in range(count)], source
 
