@@ -107,7 +107,7 @@ def count_patients(names: Sequence[str], rows: np.ndarray) -> int:
         names: (N,).
         rows: (N,) bool.
     """
-    return len({find_patient(names[row]) for row in np.flatnonzero(rows)})
+    return len({find_patient(names[row]) for row in np.flatnonzero(rows).tolist()})
 
 
 def get_largest_gap(group: Mapping[str, Any]) -> Mapping[str, Any] | None:
