@@ -6,8 +6,8 @@ intervals. A difference is of the maps of the same finding on the same view.
 
     python scripts/benchmarks/explanation_seeds.py OUT [--seeds 1 2 3] [--size 224] [--epochs 7] [--more lime rise]
 
-What is in OUT is not made again. The two trainings of a seed took 68 minutes on
-a shared CPU core without bfloat16, beside other work.
+What is in OUT is not made again, and a training that was stopped is continued. The two trainings of a seed took 68
+minutes on a shared CPU core without bfloat16, beside other work.
 """
 
 import argparse
@@ -77,7 +77,8 @@ def train(out: Path, model: str, seed: int, size: int, epochs: int) -> Path:
         settings = [f"model={model}", f"seed={seed}", f"data.root.seed={seed}", f"data.root.parent={out}/phantom"]
         settings += [f"backbone.patch={size // 7}"] if model == "patches" else []
         settings += [f"data.image_size={size}", f"trainer.max_epochs={epochs}", "observations=all", "explainer=[]"]
-        call(out / f"{run.name}.log", str(ROOT / "train.py"), "experiment=demo", *settings, f"hydra.run.dir={run}")
+        settings += [f"hydra.run.dir={run}", "resume=auto"]
+        call(out / f"{run.name}.log", str(ROOT / "train.py"), "experiment=demo", *settings)
     return run
 
 

@@ -1,9 +1,10 @@
 """How alike LIME's weights are between seeds: Spearman correlation over superpixels, by samples, plain and in pairs.
 
 The most probable observations of some views of the valid split are explained with several seeds; the mean is over all
-pairs of seeds, observations and views.
+pairs of seeds, observations and views. With --bf16 the weights in bfloat16 and in float32 are compared too, on the same
+samples.
 
-    python scripts/benchmarks/lime_seeds.py RUN [--views 3] [--seeds 5] [--samples 320 640 1000]
+    python scripts/benchmarks/lime_seeds.py RUN [--views 3] [--seeds 5] [--samples 320 640 1000] [--bf16]
 """
 
 import argparse
@@ -29,6 +30,7 @@ def main() -> None:
     parser.add_argument("--views", type=int, default=3)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--samples", type=int, nargs="+", default=[320, 640, 1000])
+    parser.add_argument("--bf16", action="store_true", help="explain in bfloat16, too")
     given = parser.parse_args()
     import numpy as np  # after the parsing, so that --help is quick
 
@@ -41,7 +43,7 @@ def main() -> None:
     rows = np.random.default_rng(0).permutation(len(dataset.files))[: given.views]
     for samples in given.samples:
         for pairs in (False, True):
-            alike, halves = [], []
+            alike, halves, rounded = [], [], []
             for row in rows:
                 image = loaded.preprocessing(dataset.files[row])
                 methods = [Lime(samples, seed=seed, pairs=pairs) for seed in range(given.seeds)]
@@ -49,9 +51,15 @@ def main() -> None:
                 halves += [half for _, own in explained for half in own]
                 for (first, _), (second, _) in combinations(explained, 2):
                     alike += correlate(first, second)
+                if given.bf16:
+                    own = [Lime(samples, seed=seed, pairs=pairs, precision="bf16") for seed in range(given.seeds)]
+                    for (weights, _), lime in zip(explained, own, strict=True):
+                        rounded += correlate(weights, explain(loaded.model, image, lime)[0])
             kind = "pairs" if pairs else "plain"
             between = f"between seeds {np.mean(alike):.3f}, smallest {min(alike):.3f}"
             print(f"{samples:>5} samples, {kind}: {between}; between halves {np.mean(halves):.3f}", flush=True)
+            if rounded:
+                print(f"    bfloat16 against float32 {np.mean(rounded):.3f}, smallest {min(rounded):.3f}", flush=True)
 
 
 def explain(model: "Model", image: "torch.Tensor", lime: "Lime") -> "tuple[np.ndarray, list[float]]":

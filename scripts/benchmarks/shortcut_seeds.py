@@ -109,7 +109,7 @@ def names_by_filling(pair: dict[str, Any]) -> bool:
     kinds = ("above_control", "inpainted")
     effects = {kind: Interval(*(pair[kind][key] for key in Interval._fields)) for kind in kinds}
     same_sign = len({effect.value > 0 for effect in effects.values()}) == 1
-    return same_sign and all(is_material(effects[kind], LEAST_EFFECT[kind]) for kind in kinds)
+    return same_sign and all(is_material(effects[kind], LEAST_EFFECT) for kind in kinds)
 
 
 if __name__ == "__main__":

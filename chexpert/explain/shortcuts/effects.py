@@ -1,6 +1,6 @@
 """How the logits change when what is suspected is taken out of an image."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,10 +8,10 @@ import torch
 
 from chexpert.explain.batched_inference import Probe
 from chexpert.explain.shortcuts.case import Case
-from chexpert.explain.shortcuts.inpainting import grow, inpaint, place_controls
+from chexpert.explain.shortcuts.controls import draw_controls, is_alike
+from chexpert.explain.shortcuts.inpainting import grow, inpaint
 from chexpert.models import Model
 
-CONTROLS = 2  # an image, averaged
 MOST = 60  # images a suspect
 
 
@@ -22,7 +22,8 @@ class Effects:
     Attributes:
         names: of the n views.
         inpainted: (n, C), the suspect's region filled from its surroundings.
-        control: (n, C), regions of the same shape elsewhere filled instead; NaN where none fits into the body.
+        control: (n, C), the same region filled in images without the suspect, of the same label; NaN where there is no
+            such image, and for observations that were not asked for.
         counterfactual: (n, C), the suspect never painted; NaN where there is no such image.
     """
 
@@ -45,7 +46,12 @@ def compute_logits(model: Model, images: Sequence[np.ndarray], title: str) -> np
 
 
 def measure_effects(
-    model: Model, cases: Sequence[Case], suspect: str, without: Mapping[str, np.ndarray], seed: int = 0
+    model: Model,
+    cases: Sequence[Case],
+    suspect: str,
+    without: Mapping[str, np.ndarray],
+    asked: Mapping[int, str],
+    seed: int = 0,
 ) -> Effects:
     """Remove a suspect from every case that shows it, at most ``MOST`` of them, sampled by seed.
 
@@ -54,35 +60,51 @@ def measure_effects(
         cases: one or more that show the suspect, and others.
         suspect: name of a region.
         without: images (H, W) uint8 painted without the suspect, by the name of the view, where there are such.
-        seed: of the choice and of the controls' places.
+        asked: names of the observations that need controls, by output.
+        seed: of the choice and of the controls.
     """
     rng = np.random.default_rng(seed)
     shown = [case for case in cases if suspect in case.regions]
     if len(shown) > MOST:
         shown = [shown[i] for i in sorted(rng.choice(len(shown), MOST, replace=False))]
-    images: list[np.ndarray] = []
-    whose: list[tuple[int, int]] = []  # row, and what was done
+    regions = [grow(case.regions[suspect]) for case in shown]
+    title = f"without {suspect}"
+    logits = compute_logits(model, [case.image for case in shown], title).astype("float64")
+    filled = [inpaint(case.image, region) for case, region in zip(shown, regions, strict=True)]
+    counterfactual = np.full_like(logits, np.nan)
+    if rows := [row for row, case in enumerate(shown) if case.name in without]:
+        painted = compute_logits(model, [without[shown[row].name] for row in rows], title)
+        counterfactual[rows] = logits[rows] - painted
+    others = [case for case in cases if suspect not in case.regions]
+    control = np.full_like(logits, np.nan)
+    for row, losses in measure_controls(model, shown, regions, others, asked, rng):
+        control[row] = losses
+    return Effects(
+        [case.name for case in shown], logits - compute_logits(model, filled, title), control, counterfactual
+    )
+
+
+def measure_controls(
+    model: Model,
+    shown: Sequence[Case],
+    regions: Sequence[np.ndarray],
+    others: Sequence[Case],
+    asked: Mapping[int, str],
+    rng: np.random.Generator,
+) -> Iterator[tuple[int, np.ndarray]]:
+    """Yield the row of a case with the mean loss of the logits (C,) where its region is filled in its controls."""
+    drawn = [draw_controls(*pair, others, asked.values(), rng) for pair in zip(shown, regions, strict=True)]
+    pairs = [(row, place) for row, places in enumerate(drawn) for place in places]
+    if not pairs:
+        return
+    used = sorted({place for _, place in pairs})
+    before = compute_logits(model, [others[place].image for place in used], "controls")
+    after = compute_logits(model, [inpaint(others[place].image, regions[row]) for row, place in pairs], "controls")
+    losses = np.stack([before[used.index(place)] for _, place in pairs]) - after
     for row, case in enumerate(shown):
-        region = grow(case.regions[suspect])
-        controls = place_controls(region, case.body, CONTROLS, rng)
-        changed = [(0, case.image), (1, inpaint(case.image, region))]
-        changed += [(2, inpaint(case.image, control)) for control in controls]
-        changed += [(3, without[case.name])] if case.name in without else []
-        whose += [(row, kind) for kind, _ in changed]
-        images += [image for _, image in changed]
-    logits = compute_logits(model, images, f"without {suspect}")
-    original, *changed_logits = _average(logits, np.array(whose), len(shown))
-    return Effects([case.name for case in shown], *(original - changed for changed in changed_logits))
-
-
-def _average(logits: np.ndarray, whose: np.ndarray, count: int) -> list[np.ndarray]:
-    """For each of the four kinds (count, C): the mean over a row's images of this kind, NaN where it has none."""
-    means = []
-    for kind in range(4):
-        mean = np.full((count, logits.shape[1]), np.nan)
-        for row in range(count):
-            own = logits[(whose == (row, kind)).all(1)]
-            if len(own):
-                mean[row] = own.mean(0)
-        means.append(mean)
-    return means
+        own = np.full(losses.shape[1], np.nan)
+        for output, name in asked.items():
+            alike = [n for n, (of, place) in enumerate(pairs) if of == row and is_alike(others[place], case, name)]
+            if alike:
+                own[output] = losses[alike, output].mean()
+        yield row, own

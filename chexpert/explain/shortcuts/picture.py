@@ -1,7 +1,5 @@
 """A few images with a suspect and without it, so that a reader can see the meaning of the metrics."""
 
-from collections.abc import Iterator
-
 import numpy as np
 import torch
 from matplotlib.axes import Axes
@@ -11,8 +9,9 @@ from matplotlib.patches import Patch
 from chexpert.explain.attribution import Explainer
 from chexpert.explain.plots.scale import COLORS, Scale
 from chexpert.explain.shortcuts.case import Case
+from chexpert.explain.shortcuts.controls import draw_controls
 from chexpert.explain.shortcuts.effects import compute_logits
-from chexpert.explain.shortcuts.inpainting import grow, inpaint, place_controls
+from chexpert.explain.shortcuts.inpainting import grow, inpaint
 from chexpert.explain.shortcuts.search import Search
 from chexpert.models import Model
 
@@ -21,7 +20,7 @@ TRUTHS = {1: "has it", 0: "has it not", None: "no label"}
 
 
 def plot_images(search: Search, explainer: Explainer, observation: str, suspect: str, by: str) -> Figure:
-    """Plot one row an image: the region outlined, the map, the region filled, a control filled, no suspect painted.
+    """Plot one row an image: the region outlined, the map, the region filled, a control, no suspect painted.
 
     The images are those on which the suspect mattered most, in the direction of the mean.
 
@@ -44,33 +43,31 @@ def plot_images(search: Search, explainer: Explainer, observation: str, suspect:
     without = search.evidence.without.get(suspect, {})
     page = Figure(figsize=(13, 2.9 * len(some) + 0.5), layout="constrained")
     axes = page.subplots(len(some), 5, squeeze=False)
+    others = [case for case in search.cases if suspect not in case.regions]
     rng = np.random.default_rng(search.seed)
     for row, case in zip(axes, some, strict=True):
         region = grow(case.regions[suspect])
-        controls = place_controls(region, case.body, 1, rng)
-        images = [
-            case.image,
-            inpaint(case.image, region),
-            *(inpaint(case.image, control) for control in controls),
-        ]
-        images += [without[case.name]] if case.name in without else []
-        logits = compute_logits(model, images, "picture")[:, output].astype("float64")
-        probabilities = iter((1 / (1 + np.exp(-logits))).tolist())
+        images = {"own": case.image, "filled": inpaint(case.image, region)}
+        for place in draw_controls(case, region, others, [observation], rng)[:1]:
+            images |= {"control": others[place].image, "control filled": inpaint(others[place].image, region)}
+        images |= {"without": without[case.name]} if case.name in without else {}
+        logits = compute_logits(model, list(images.values()), "picture")[:, output].astype("float64")
+        chances = dict(zip(images, 1 / (1 + np.exp(-logits)), strict=True))
         truth = TRUTHS[case.labels.get(observation)]
-        _show(row[0], case.image, f"{'_'.join(case.name.split('_')[:2])}\np = {next(probabilities):.2f}, {truth}")
+        _show(row[0], case.image, f"{'_'.join(case.name.split('_')[:2])}\np = {chances['own']:.2f}, {truth}")
         row[0].contour(case.regions[suspect], [0.5], colors="cyan", linewidths=0.8)
         _overlay(row[1], model, explainer, case, output)
-        _show(row[2], images[1], f"filled\np = {next(probabilities):.2f}")
-        _show_or_not(
-            row[3],
-            images[2] if controls else None,
-            "a control filled",
-            "none fits into the body",
-            probabilities,
-        )
-        if controls:
-            row[3].contour(controls[0], [0.5], colors="orange", linewidths=0.8)
-        _show_or_not(row[4], without.get(case.name), "painted without it", "no such image", probabilities)
+        _show(row[2], images["filled"], f"filled\np = {chances['filled']:.2f}")
+        if "control" in images:
+            change = f"p = {chances['control']:.2f}, filled {chances['control filled']:.2f}"
+            _show(row[3], images["control filled"], f"another image, filled there\n{change}")
+            row[3].contour(region, [0.5], colors="orange", linewidths=0.8)
+        else:
+            _say(row[3], "another image, filled there:\nnone without it has this label")
+        if "without" in images:
+            _show(row[4], images["without"], f"painted without it\np = {chances['without']:.2f}")
+        else:
+            _say(row[4], "painted without it:\nno such image")
     count = np.isfinite(changes[:, output]).sum()
     which = f"the {len(some)} of {count} images on which it mattered most"
     page.suptitle(f"{observation}, with {suspect} (outlined) and without: {which}")
@@ -86,14 +83,9 @@ def _show(axis: Axes, image: np.ndarray, title: str) -> None:
     axis.set_axis_off()
 
 
-def _show_or_not(
-    axis: Axes, image: np.ndarray | None, title: str, lacking: str, probabilities: Iterator[float]
-) -> None:
-    if image is None:
-        axis.set_axis_off()
-        axis.text(0.5, 0.5, f"{title}:\n{lacking}", ha="center", va="center", fontsize=9)
-    else:
-        _show(axis, image, f"{title}\np = {next(probabilities):.2f}")
+def _say(axis: Axes, text: str) -> None:
+    axis.set_axis_off()
+    axis.text(0.5, 0.5, text, ha="center", va="center", fontsize=9)
 
 
 def _overlay(axis: Axes, model: Model, explainer: Explainer, case: Case, output: int) -> None:

@@ -65,10 +65,11 @@ class Search:
             suspects: names of regions, each shown by one case or more.
             explainer: whose maps say where the evidence lies.
         """
+        outputs = [self.observations.index(name) for name in asked]
+        names = dict(zip(outputs, asked, strict=True))
         for suspect in suspects:
             without = self.evidence.without.get(suspect, {})
-            self.effects[suspect] = measure_effects(self.model, self.cases, suspect, without, self.seed)
-        outputs = [self.observations.index(name) for name in asked]
+            self.effects[suspect] = measure_effects(self.model, self.cases, suspect, without, names, self.seed)
         mass = measure_mass(self.model, explainer, self._choose(explainer, len(outputs)), outputs)
         shares = {key: bootstrap_mean(values)._asdict() for key, values in mass.items()}
         return {

@@ -8,9 +8,8 @@ import numpy as np
 from chexpert.metrics.bootstrap import Interval, bootstrap_mean
 from chexpert.observations import PARENTS
 
-LEAST_EFFECT = {"counterfactual": 0.05, "above_control": 0.25, "inpainted": 0.25}
-"""Of the logit's standard deviation over the split. A filled region leaves a trace of its own, by which the logit moved
-up to .2 on models that know no shortcut; an image painted without the suspect leaves none, so that less is seen."""
+LEAST_EFFECT = 0.05
+"""Of the logit's standard deviation over the split."""
 SUREST = 0.4
 """The nearer end of the interval must be beyond this share of the least effect, and not merely beyond 0."""
 LEAST_IMAGES = 10
@@ -32,8 +31,8 @@ def compare_pair(
 
     Three things must hold: the suspect moves the logit; it came with the finding in training, in the direction in
     which it moves the logit; and where splits show it the AUROC falls when it no longer does. The exact
-    counterfactual decides the first where there is one. Otherwise the filled region must matter alone, and more than
-    the filled controls do: a control that happens to hide the finding itself must raise no alarm.
+    counterfactual decides the first where there is one. Otherwise the filled region must matter more than in images
+    that never showed the suspect, and by itself: a suspect that only covers the finding must raise no alarm.
 
     Args:
         changes: of the observation's logit, (n,) each: ``counterfactual``, ``inpainted`` and ``control``, NaN where
@@ -59,7 +58,7 @@ def compare_pair(
     unsure = "train" not in ties and tie is not None and not is_material(tie, 0)
     lacks = {
         "images": effect.n < LEAST_IMAGES,
-        "effect": opposed or not all(is_material(effects[name], LEAST_EFFECT[name]) for name in by),
+        "effect": opposed or not all(is_material(effects[name], LEAST_EFFECT) for name in by),
         "tie": not ties.get("train", ties["matched"]) * np.sign(effect.value) >= LEAST_TIE or unsure,
         "auroc": fall is not None and abs(split_tie) >= LEAST_TIE and not _agrees(effect, split_tie, fall),
     }

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from chexpert.explain.shortcuts.inpainting import grow, inpaint, place_controls
+from chexpert.explain.shortcuts.inpainting import grow, inpaint
 
 
 @pytest.fixture
@@ -10,13 +10,6 @@ def region():
     region[14:20, 12:18] = True
     region[20, 12] = True  # not symmetric
     return region
-
-
-@pytest.fixture
-def body():
-    body = np.zeros((64, 64), dtype=bool)
-    body[4:60, 6:58] = True
-    return body
 
 
 def test_filling_changes_only_the_region_to_its_surroundings(region):
@@ -35,28 +28,3 @@ def test_margin_is_a_64th_of_the_side_and_at_least_one_pixel():
         rows, columns = np.nonzero(grow(dot))
         assert (rows.min(), rows.max()) == (20 - reach, 20 + reach)
         assert (columns.min(), columns.max()) == (20 - reach, 20 + reach)
-
-
-def test_controls_have_the_same_shape_and_lie_in_the_free_body(region, body):
-    controls = place_controls(region, body, 20, np.random.default_rng(0))
-    assert len(controls) == 20
-    for control in controls:
-        assert control.sum() == region.sum()
-        assert not (control & ~body).any()
-        assert not (control & region).any()
-        assert crop(control).tolist() in (crop(region).tolist(), crop(region)[:, ::-1].tolist())
-
-
-def test_controls_lie_in_different_places(region, body):
-    controls = place_controls(region, body, 20, np.random.default_rng(0))
-    assert len({control.tobytes() for control in controls}) > 10
-
-
-def test_body_without_room_has_no_controls(body):
-    assert place_controls(body, body, 2, np.random.default_rng(0)) == []
-    assert place_controls(np.zeros_like(body), body, 2, np.random.default_rng(0)) == []
-
-
-def crop(region):
-    rows, columns = np.nonzero(region)
-    return region[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
