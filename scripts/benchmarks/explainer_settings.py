@@ -147,7 +147,7 @@ def print_table(maps: "pd.DataFrame") -> None:
     from explanation_seeds import describe
 
     shown = [key for key in COLUMNS if key in maps and maps[key].notna().any()]
-    groups = {"all findings": maps} | dict(list(maps.groupby("observation")))
+    groups = {"all findings": maps} | {str(name): own for name, own in maps.groupby("observation")}
     for what, own in groups.items():
         print(f"\n{what:<40}" + "".join(f"{COLUMNS[key]:>24}" for key in shown))
         for setting, part in own.groupby("setting", sort=False):

@@ -6,6 +6,10 @@ from typing import Any
 from chexpert.runs.synthetic import WORDS
 
 HOW = {"counterfactual": "painted without", "above_control": "filled, less controls"}
+REMOVALS = {
+    "counterfactual": "the same image is painted without it",
+    "above_control": "its region is filled, less what filling it changes in images that do not show it",
+}
 DEGREES = {0.5: " heavily", 0.25: "", 0: " slightly"}
 """By the least effect, in standard deviations of the logit."""
 NOTED = 0.25
@@ -81,8 +85,7 @@ def _is_tested(pair: Mapping[str, Any]) -> bool:
 def _describe_shortcut(pair: Mapping[str, Any], aurocs: Mapping[str, Any]) -> str:
     """An observation, its shortcut, and the reasons in numbers."""
     effect, name, suspect = pair["effect"], pair["observation"], pair["suspect"]
-    hows = {"counterfactual": "the same image is painted without it", "above_control": "its region is filled"}
-    how = hows[pair["by"]]
+    how = REMOVALS[pair["by"]]
     moved = "falls" if effect["value"] > 0 else "rises"
     size = show_interval({key: sign_free(effect, key) for key in ("value", "ci_low", "ci_high")})
     reasons = [f"they come together ({_describe_tie(pair)})"]
