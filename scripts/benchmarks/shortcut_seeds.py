@@ -90,7 +90,7 @@ def search(run: Path, data: Path) -> dict[str, Any]:
 
 def describe(model: str, images: str, pair: dict[str, Any]) -> str:
     """Return a row of the table."""
-    filling = "named" if names_by_filling(pair) else "not named"
+    filling = "not named" if pair["lacking_by_filling"] else "named"
     values = [describe_interval(pair[key]) for key in ("counterfactual", "above_control", "auroc_fall")]
     cells = [model, images, *values, filling, f"{DEVICE} named" if pair["alarm"] else "no alarm"]
     return "  ".join(f"{cell:<24}" for cell in cells).rstrip()
@@ -99,17 +99,6 @@ def describe(model: str, images: str, pair: dict[str, Any]) -> str:
 def describe_interval(found: dict[str, Any] | None) -> str:
     """Return value and interval, or a dash where there is none."""
     return "-" if found is None else f"{found['value']:.2f} [{found['ci_low']:.2f}, {found['ci_high']:.2f}]"
-
-
-def names_by_filling(pair: dict[str, Any]) -> bool:
-    """Return whether filled regions alone show the effect, as where no image without the device exists."""
-    from chexpert.explain.shortcuts.verdict import LEAST_EFFECT, is_material
-    from chexpert.metrics import Interval
-
-    kinds = ("above_control", "inpainted")
-    effects = {kind: Interval(*(pair[kind][key] for key in Interval._fields)) for kind in kinds}
-    same_sign = len({effect.value > 0 for effect in effects.values()}) == 1
-    return same_sign and all(is_material(effects[kind], LEAST_EFFECT) for kind in kinds)
 
 
 if __name__ == "__main__":

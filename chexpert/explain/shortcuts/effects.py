@@ -1,14 +1,15 @@
 """How the logits change when what is suspected is taken out of an image."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
+from chexpert.console import show_progress
 from chexpert.explain.batched_inference import Probe
 from chexpert.explain.shortcuts.case import Case
-from chexpert.explain.shortcuts.controls import draw_controls, is_alike
+from chexpert.explain.shortcuts.controls import find_others, sample_controls
 from chexpert.explain.shortcuts.inpainting import grow, inpaint
 from chexpert.models import Model
 
@@ -22,15 +23,20 @@ class Effects:
     Attributes:
         names: of the n views.
         inpainted: (n, C), the suspect's region filled from its surroundings.
-        control: (n, C), the same region filled in images without the suspect, of the same label; NaN where there is no
-            such image, and for observations that were not asked for.
+        controls: (n, P, C), the same region filled in P other images without the suspect; NaN where one is no control.
         counterfactual: (n, C), the suspect never painted; NaN where there is no such image.
     """
 
     names: list[str]
     inpainted: np.ndarray
-    control: np.ndarray
+    controls: np.ndarray
     counterfactual: np.ndarray
+
+    def above_controls(self) -> np.ndarray:
+        """Return what the filled region changes, (n, C), less the mean of its controls; NaN where there is none."""
+        count = np.isfinite(self.controls).sum(1)
+        total = np.nansum(self.controls, axis=1)
+        return self.inpainted - np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0)
 
 
 def compute_logits(model: Model, images: Sequence[np.ndarray], title: str) -> np.ndarray:
@@ -75,36 +81,32 @@ def measure_effects(
     if rows := [row for row, case in enumerate(shown) if case.name in without]:
         painted = compute_logits(model, [without[shown[row].name] for row in rows], title)
         counterfactual[rows] = logits[rows] - painted
-    others = [case for case in cases if suspect not in case.regions]
-    control = np.full_like(logits, np.nan)
-    for row, losses in measure_controls(model, shown, regions, others, asked, rng):
-        control[row] = losses
-    return Effects(
-        [case.name for case in shown], logits - compute_logits(model, filled, title), control, counterfactual
-    )
+    others = find_others(cases, suspect, rng)
+    controls = np.full((len(shown), len(others), logits.shape[1]), np.nan)
+    if others:
+        measure_controls(controls, model, shown, regions, others, asked, rng)
+    inpainted = logits - compute_logits(model, filled, title)
+    return Effects([case.name for case in shown], inpainted, controls, counterfactual)
 
 
 def measure_controls(
+    controls: np.ndarray,
     model: Model,
     shown: Sequence[Case],
     regions: Sequence[np.ndarray],
     others: Sequence[Case],
     asked: Mapping[int, str],
     rng: np.random.Generator,
-) -> Iterator[tuple[int, np.ndarray]]:
-    """Yield the row of a case with the mean loss of the logits (C,) where its region is filled in its controls."""
-    drawn = [draw_controls(*pair, others, asked.values(), rng) for pair in zip(shown, regions, strict=True)]
-    pairs = [(row, place) for row, places in enumerate(drawn) for place in places]
-    if not pairs:
-        return
-    used = sorted({place for _, place in pairs})
-    before = compute_logits(model, [others[place].image for place in used], "controls")
-    after = compute_logits(model, [inpaint(others[place].image, regions[row]) for row, place in pairs], "controls")
-    losses = np.stack([before[used.index(place)] for _, place in pairs]) - after
-    for row, case in enumerate(shown):
-        own = np.full(losses.shape[1], np.nan)
+) -> None:
+    """Write what the logits of the controls lose into (n, P, C), case by case so that few images are held."""
+    before = compute_logits(model, [case.image for case in others], "controls")
+    for row, case in enumerate(show_progress(shown, "filling controls", len(shown))):
+        sampled = sample_controls(case, regions[row], others, asked.values(), rng)
+        places = sorted({place for own in sampled.values() for place in own})
+        if not places:
+            continue
+        filled = [inpaint(others[place].image, regions[row]) for place in places]
+        after = dict(zip(places, compute_logits(model, filled, "controls"), strict=True))
         for output, name in asked.items():
-            alike = [n for n, (of, place) in enumerate(pairs) if of == row and is_alike(others[place], case, name)]
-            if alike:
-                own[output] = losses[alike, output].mean()
-        yield row, own
+            for place in sampled[name]:
+                controls[row, place, output] = before[place, output] - after[place][output]

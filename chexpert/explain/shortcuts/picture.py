@@ -9,7 +9,7 @@ from matplotlib.patches import Patch
 from chexpert.explain.attribution import Explainer
 from chexpert.explain.plots.scale import COLORS, Scale
 from chexpert.explain.shortcuts.case import Case
-from chexpert.explain.shortcuts.controls import draw_controls
+from chexpert.explain.shortcuts.controls import find_others, sample_controls
 from chexpert.explain.shortcuts.effects import compute_logits
 from chexpert.explain.shortcuts.inpainting import grow, inpaint
 from chexpert.explain.shortcuts.search import Search
@@ -35,7 +35,7 @@ def plot_images(search: Search, explainer: Explainer, observation: str, suspect:
         The picture, of at most four images.
     """
     effects, output, model = search.effects[suspect], search.observations.index(observation), search.model
-    changes = effects.counterfactual if by == "counterfactual" else effects.inpainted - effects.control
+    changes = effects.counterfactual if by == "counterfactual" else effects.above_controls()
     own = np.nan_to_num(changes[:, output])
     order = np.argsort(-own * np.sign(own.mean()), kind="stable")[:IMAGES]
     cases = {case.name: case for case in search.cases}
@@ -43,31 +43,31 @@ def plot_images(search: Search, explainer: Explainer, observation: str, suspect:
     without = search.evidence.without.get(suspect, {})
     page = Figure(figsize=(13, 2.9 * len(some) + 0.5), layout="constrained")
     axes = page.subplots(len(some), 5, squeeze=False)
-    others = [case for case in search.cases if suspect not in case.regions]
     rng = np.random.default_rng(search.seed)
+    others = find_others(search.cases, suspect, rng)
     for row, case in zip(axes, some, strict=True):
         region = grow(case.regions[suspect])
         images = {"own": case.image, "filled": inpaint(case.image, region)}
-        for place in draw_controls(case, region, others, [observation], rng)[:1]:
+        for place in sample_controls(case, region, others, [observation], rng)[observation][:1]:
             images |= {"control": others[place].image, "control filled": inpaint(others[place].image, region)}
         images |= {"without": without[case.name]} if case.name in without else {}
         logits = compute_logits(model, list(images.values()), "picture")[:, output].astype("float64")
-        chances = dict(zip(images, 1 / (1 + np.exp(-logits)), strict=True))
+        probabilities = dict(zip(images, 1 / (1 + np.exp(-logits)), strict=True))
         truth = TRUTHS[case.labels.get(observation)]
-        _show(row[0], case.image, f"{'_'.join(case.name.split('_')[:2])}\np = {chances['own']:.2f}, {truth}")
+        _show(row[0], case.image, f"{'_'.join(case.name.split('_')[:2])}\np = {probabilities['own']:.2f}, {truth}")
         row[0].contour(case.regions[suspect], [0.5], colors="cyan", linewidths=0.8)
         _overlay(row[1], model, explainer, case, output)
-        _show(row[2], images["filled"], f"filled\np = {chances['filled']:.2f}")
+        _show(row[2], images["filled"], f"filled\np = {probabilities['filled']:.2f}")
         if "control" in images:
-            change = f"p = {chances['control']:.2f}, filled {chances['control filled']:.2f}"
+            change = f"p = {probabilities['control']:.2f}, filled {probabilities['control filled']:.2f}"
             _show(row[3], images["control filled"], f"another image, filled there\n{change}")
             row[3].contour(region, [0.5], colors="orange", linewidths=0.8)
         else:
-            _say(row[3], "another image, filled there:\nnone without it has this label")
+            _write_note(row[3], "another image, filled there:\nno image without it compares")
         if "without" in images:
-            _show(row[4], images["without"], f"painted without it\np = {chances['without']:.2f}")
+            _show(row[4], images["without"], f"painted without it\np = {probabilities['without']:.2f}")
         else:
-            _say(row[4], "painted without it:\nno such image")
+            _write_note(row[4], "painted without it:\nno such image")
     count = np.isfinite(changes[:, output]).sum()
     which = f"the {len(some)} of {count} images on which it mattered most"
     page.suptitle(f"{observation}, with {suspect} (outlined) and without: {which}")
@@ -83,7 +83,7 @@ def _show(axis: Axes, image: np.ndarray, title: str) -> None:
     axis.set_axis_off()
 
 
-def _say(axis: Axes, text: str) -> None:
+def _write_note(axis: Axes, text: str) -> None:
     axis.set_axis_off()
     axis.text(0.5, 0.5, text, ha="center", va="center", fontsize=9)
 

@@ -66,9 +66,9 @@ class Search:
             explainer: whose maps say where the evidence lies.
         """
         outputs = [self.observations.index(name) for name in asked]
-        names = dict(zip(outputs, asked, strict=True))
         for suspect in suspects:
             without = self.evidence.without.get(suspect, {})
+            names = {output: name for output, name in zip(outputs, asked, strict=True) if name != suspect}
             self.effects[suspect] = measure_effects(self.model, self.cases, suspect, without, names, self.seed)
         mass = measure_mass(self.model, explainer, self._choose(explainer, len(outputs)), outputs)
         shares = {key: bootstrap_mean(values)._asdict() for key, values in mass.items()}
@@ -101,8 +101,8 @@ class Search:
     def _evaluate(self, name: str, suspect: str, mass: Mapping[tuple[int, str], Any]) -> dict[str, Any]:
         """One observation against one suspect."""
         output, effects = self.observations.index(name), self.effects[suspect]
-        kinds = ("counterfactual", "inpainted", "control")
-        changes = {kind: getattr(effects, kind)[:, output] for kind in kinds}
+        kinds = ("counterfactual", "inpainted", "controls")
+        changes = {kind: getattr(effects, kind)[..., output] for kind in kinds}
         ties = {split: find_tie(cases, name, suspect) for split, cases in self.evidence.splits.items()}
         if suspect in self.evidence.learned_ties:
             ties["train"] = self.evidence.learned_ties[suspect][name]

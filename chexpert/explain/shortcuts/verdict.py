@@ -1,15 +1,16 @@
-"""When the change of a logit is called a shortcut. Thresholds were set on models other than those that test them."""
+"""When the change of a logit is called a shortcut; how the thresholds were chosen is in docs/decisions/shortcuts.md."""
 
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
+from chexpert.explain.shortcuts.controls import bootstrap_above_controls
 from chexpert.metrics.bootstrap import Interval, bootstrap_mean
 from chexpert.observations import PARENTS
 
 LEAST_EFFECT = 0.05
-"""Of the logit's standard deviation over the split."""
+"""Of the logit's standard deviation over the split, for an image painted without the suspect and for a filled one."""
 SUREST = 0.4
 """The nearer end of the interval must be beyond this share of the least effect, and not merely beyond 0."""
 LEAST_IMAGES = 10
@@ -35,36 +36,48 @@ def compare_pair(
     that never showed the suspect, and by itself: a suspect that only covers the finding must raise no alarm.
 
     Args:
-        changes: of the observation's logit, (n,) each: ``counterfactual``, ``inpainted`` and ``control``, NaN where
+        changes: of the observation's logit: ``counterfactual`` and ``inpainted`` (n,), ``controls`` (n, P), NaN where
             there was no such image.
         spread: standard deviation of the logit over the split.
         ties: phi of observation and suspect by split; that of ``train`` counts where it is known, else of ``matched``.
         fall: of the AUROC from the matched to the reversed split, None where there is none.
         tie: phi of ``matched`` with its interval, which must be beyond 0 where ``train`` is not known: the images of a
             valid split are few.
+
+    Returns:
+        Intervals by kind, ``lacking`` as the codes of what does not hold, ``lacking_by_filling`` as if there were
+        neither counterfactuals nor other splits, ``alarm`` if nothing is lacking.
     """
-    alone = changes["inpainted"] / spread
+    alone, controls = changes["inpainted"] / spread, changes["controls"] / spread
+    compared = np.where(np.isfinite(controls).any(1), alone, np.nan)
     effects = {
         "counterfactual": bootstrap_mean(changes["counterfactual"] / spread),
-        "inpainted": bootstrap_mean(alone),
-        "control": bootstrap_mean(changes["control"] / spread),
-        "above_control": bootstrap_mean(alone - changes["control"] / spread),
+        "inpainted": bootstrap_mean(compared),
+        "above_control": bootstrap_above_controls(alone, controls),
     }
-    exact = effects["counterfactual"].n >= LEAST_IMAGES
-    by = ("counterfactual",) if exact else ("above_control", "inpainted")
-    effect = effects[by[0]]
-    split_tie = ties.get("reversed", np.nan) - ties.get("matched", np.nan)
-    opposed = len({effects[name].value > 0 for name in by}) > 1
+    others = int(np.isfinite(controls).any(0).sum())
+    by = "counterfactual" if effects["counterfactual"].n >= LEAST_IMAGES else "above_control"
+    few = len(alone) < LEAST_IMAGES
     unsure = "train" not in ties and tie is not None and not is_material(tie, 0)
-    lacks = {
-        "images": effect.n < LEAST_IMAGES,
-        "effect": opposed or not all(is_material(effects[name], LEAST_EFFECT) for name in by),
-        "tie": not ties.get("train", ties["matched"]) * np.sign(effect.value) >= LEAST_TIE or unsure,
-        "auroc": fall is not None and abs(split_tie) >= LEAST_TIE and not _agrees(effect, split_tie, fall),
-    }
-    lacking = [name for name, lacks_it in lacks.items() if lacks_it]
+
+    def list_lacking(by: str, fall: Interval | None) -> list[str]:
+        effect, filled = effects[by], by == "above_control"
+        material = is_material(effect, LEAST_EFFECT) and (not filled or _agree(effect, effects["inpainted"]))
+        lacks = {
+            "images": few,
+            "controls": filled and not few and min(others, effect.n) < LEAST_IMAGES,
+            "effect": not material,
+            "tie": not ties.get("train", ties["matched"]) * np.sign(effect.value) >= LEAST_TIE or unsure,
+            "auroc": fall is not None and not _follows(effect, ties, fall),
+        }
+        return [name for name, lacks_it in lacks.items() if lacks_it]
+
+    lacking = list_lacking(by, fall)
     intervals = {name: interval._asdict() for name, interval in effects.items()}
-    return {"by": by[0], "effect": effect._asdict(), **intervals, "lacking": lacking, "alarm": not lacking}
+    return {
+        "by": by, "effect": effects[by]._asdict(), **intervals, "controls": others,
+        "lacking": lacking, "lacking_by_filling": list_lacking("above_control", None), "alarm": not lacking,
+    }  # fmt: skip
 
 
 def is_material(effect: Interval, least: float) -> bool:
@@ -77,8 +90,16 @@ def is_material(effect: Interval, least: float) -> bool:
     return abs(effect.value) >= least and nearer > SUREST * least
 
 
-def _agrees(effect: Interval, split_tie: float, fall: Interval) -> bool:
+def _agree(effect: Interval, alone: Interval) -> bool:
+    """What filling changes by itself must be material in the same direction: else only the controls moved."""
+    return effect.value * alone.value > 0 and is_material(alone, LEAST_EFFECT)
+
+
+def _follows(effect: Interval, ties: Mapping[str, float], fall: Interval) -> bool:
     """A logit that rises with the suspect must rank worse where the suspect comes with the other images."""
+    split_tie = ties.get("reversed", np.nan) - ties.get("matched", np.nan)
+    if not abs(split_tie) >= LEAST_TIE:
+        return True
     worse = effect.value * split_tie < 0
     return fall.ci_low > 0 if worse else fall.ci_high < 0
 

@@ -19,6 +19,7 @@ SHOWN = 3
 LACKING = {
     "images": "too few images",
     "films": "too few images",  # as older versions wrote it
+    "controls": "too few images without it",
     "effect": "too small or too unsure",
     "tie": "does not surely come with the finding",
     "auroc": "AUROC does not fall without it",
@@ -79,7 +80,7 @@ def summarize_shortcuts(content: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _is_tested(pair: Mapping[str, Any]) -> bool:
-    return not pair["tied"] and not pair["finding"] and not {"images", "films"} & {*pair["lacking"]}
+    return not pair["tied"] and not pair["finding"] and not {"images", "films", "controls"} & {*pair["lacking"]}
 
 
 def _describe_shortcut(pair: Mapping[str, Any], aurocs: Mapping[str, Any]) -> str:

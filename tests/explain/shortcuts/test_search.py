@@ -1,4 +1,5 @@
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -29,7 +30,7 @@ def test_filling_reveals_a_model_that_reads_the_device(evaluate, reads_device, m
     assert pair["by"] == "above_control"
     # the device's 36 pixels fall from 240 to the 100 around them: 4 * 140 / 255 of the logit
     assert pair["inpainted"]["value"] == pytest.approx(4 * 140 / 255 / spread(reads_device, make_cases(26, 4)), rel=0.1)
-    assert pair["control"]["value"] == pytest.approx(0, abs=0.05)
+    assert pair["above_control"]["value"] == pytest.approx(pair["inpainted"]["value"], abs=0.05)
 
 
 def test_counterfactual_reveals_a_model_that_reads_the_device(evaluate, reads_device, make_cases, without_device):
@@ -72,6 +73,25 @@ def test_even_map_has_mass_over_area_1_everywhere(reads_heart, make_cases, even_
     content = Search(reads_heart, [HEARTS], Evidence({"matched": make_cases(26, 4)})).run([HEARTS], [DEVICES], even_map)
     values = [content["pairs"][0]["mass_over_area"], *content["places"][HEARTS].values()]
     assert [interval["value"] for interval in values] == pytest.approx([1, 1, 1, 1])
+
+
+def test_model_that_reads_the_heart_raises_no_alarm_where_the_device_lies_on_it(evaluate, reads_heart, make_cases):
+    cases = make_cases(26, 4)
+    heart = next(case.regions[HEARTS] for case in cases if HEARTS in case.regions)
+    over = [replace(case, regions={DEVICES: heart} if DEVICES in case.regions else {}) for case in cases]
+    pair = evaluate(reads_heart, {"matched": over})
+    assert pair["inpainted"]["value"] > 1  # every hole there moves the logit
+    assert pair["above_control"]["value"] == pytest.approx(0, abs=0.05)
+    assert "effect" in pair["lacking"]
+
+
+def test_suspect_is_no_observation_of_its_own_controls(reads_device, make_cases, even_map):
+    cases = [replace(case, labels={**case.labels, DEVICES: int(DEVICES in case.regions)}) for case in make_cases(26, 4)]
+    search = Search(Two(reads_device), [HEARTS, DEVICES], Evidence({"matched": cases}))
+    search.run([HEARTS, DEVICES], [DEVICES], even_map)
+    controls = search.effects[DEVICES].controls
+    assert np.isfinite(controls[..., 0]).any()
+    assert np.isnan(controls[..., 1]).all()
 
 
 def test_related_or_overlapping_finding_is_no_suspect(reads_device, make_cases, even_map):
@@ -129,6 +149,17 @@ def test_picture_has_five_columns_with_probabilities_and_truth(reads_device, mak
     assert HEARTS in figure.get_suptitle()
     assert DEVICES in figure.get_suptitle()
     assert len(figure.legends[0].get_texts()) == 2
+
+
+class Two(torch.nn.Module):
+    """A model with the output of another one twice."""
+
+    def __init__(self, model):
+        super().__init__()
+        self.model = model
+
+    def forward(self, images):
+        return self.model(images).expand(-1, 2)
 
 
 def spread(model, cases):

@@ -8,11 +8,12 @@ MISSING = np.full(20, np.nan)
 TIED = {"matched": 0.5}
 
 
-def evaluate(inpainted=0.0, control=0.0, counterfactual=None, ties=TIED, fall=None, originals=20, tie=None):
+def evaluate(inpainted=0.0, control=0.0, counterfactual=None, ties=TIED, fall=None, originals=20, tie=None, others=12):
     def make(change):
         return MISSING[:originals] if change is None else np.full(originals, change)
 
-    changes = {"inpainted": make(inpainted), "control": make(control), "counterfactual": make(counterfactual)}
+    controls = np.full((originals, others), np.nan if control is None else control)
+    changes = {"inpainted": make(inpainted), "controls": controls, "counterfactual": make(counterfactual)}
     return compare_pair(changes, 2.0, ties, fall, tie)
 
 
@@ -44,7 +45,17 @@ def test_negative_effect_needs_a_negative_tie():
 
 def test_few_images_and_no_control_are_no_alarm():
     assert evaluate(inpainted=1.0, originals=9)["lacking"] == ["images"]
-    assert "images" in evaluate(inpainted=1.0, control=None)["lacking"]
+    assert "controls" in evaluate(inpainted=1.0, control=None)["lacking"]
+    assert evaluate(inpainted=1.0, others=9)["lacking"] == ["controls"]
+    assert evaluate(counterfactual=1.0, others=0)["alarm"]
+
+
+def test_filling_is_evaluated_beside_the_counterfactual():
+    pair = evaluate(inpainted=1.0, counterfactual=0.02)
+    assert (pair["lacking"], pair["lacking_by_filling"]) == (["effect"], [])
+    sure = Interval(0.0, -0.1, 0.1, 20, 0)
+    broken = evaluate(inpainted=1.0, ties={"matched": 0.5, "reversed": -0.5}, fall=sure)
+    assert (broken["lacking"], broken["lacking_by_filling"]) == (["auroc"], [])
 
 
 def test_undefined_tie_is_no_tie():
