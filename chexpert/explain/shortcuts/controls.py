@@ -95,4 +95,4 @@ def _is_comparable(case: Case, other: Case, region: np.ndarray) -> bool:
     if case.name.endswith("lateral") != other.name.endswith("lateral"):
         return False
     outside = [np.count_nonzero(region & ~one.body) for one in (case, other)]
-    return abs(outside[0] - outside[1]) <= MOST_OUTSIDE * np.count_nonzero(region)
+    return bool(abs(outside[0] - outside[1]) <= MOST_OUTSIDE * np.count_nonzero(region))

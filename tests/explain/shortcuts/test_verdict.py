@@ -85,7 +85,7 @@ def test_auroc_must_fall_where_the_tie_changes():
 
 
 def test_insignificant_effect_is_no_alarm():
-    changes = {"inpainted": np.array([10.0, -8.0] * 10), "control": np.zeros(20), "counterfactual": MISSING}
+    changes = {"inpainted": np.array([10.0, -8.0] * 10), "controls": np.zeros((20, 12)), "counterfactual": MISSING}
     assert compare_pair(changes, 2.0, TIED, None)["lacking"] == ["effect"]
 
 
