@@ -1,12 +1,14 @@
 """Where the maps of an explainer peak under several settings, on the phantoms of several runs.
 
-The true findings of some validation views of every run are explained with each setting, on the same views. Printed
-are means over the maps of all runs, with 95 % intervals by resampling the studies of each run, and the number of maps.
+All true findings of some validation views of every run are explained with each setting, on the same views. Printed are
+means over the maps of all runs, with 95 % intervals by resampling the studies of each run, and the number of maps: a
+map without positive evidence has no peak.
 
     python scripts/benchmarks/explainer_settings.py RUN... --settings lime lime:fill=black,samples=320 rise:cells=5
 
-Peaks at the border are those in the frame of 1/16 of each side; an even map has .23 of its area there. The sanity value
-is the mean size of the rank correlation with the map of a model whose top block was shuffled, once.
+Peaks at the border are those in the frame of 1/16 of each side, which has .23 of the area; the evidence at border and
+corners is over their area. The sanity value is the mean size of the rank correlation with the map of a model whose top
+block was shuffled, once.
 """
 
 import argparse
@@ -84,6 +86,8 @@ def choose_views(loaded: "Loaded", observation: str | None, count: int) -> "list
             chosen.append(view)
         if len(chosen) == count:
             break
+    if not chosen:
+        raise SystemExit(f"{data.root}: no validation view with an outline of {observation or 'a finding'}")
     return chosen
 
 
@@ -108,11 +112,10 @@ def score(loaded: "Loaded", explainer: "Explainer", views: "list[View]", sanity:
         started = time.perf_counter()
         (maps,) = explainer(loaded.model, view.image[None], [outputs])
         seconds = time.perf_counter() - started
-        others = explainer(shuffled, view.image[None], [outputs])[0] if shuffled is not None else []
-        alike = [abs(spearman(one.signed, other.signed)) for one, other in zip(maps, others, strict=False)]
-        for place, (name, own) in enumerate(zip(names, maps, strict=True)):
+        others = explainer(shuffled, view.image[None], [outputs])[0] if shuffled is not None else maps
+        for name, own, other in zip(names, maps, others, strict=True):
             row = {"view": view.path, "observation": name, "seconds": seconds, **measure(view, name, own)}
-            yield row | ({"sanity": alike[place]} if alike else {})
+            yield row | ({} if shuffled is None else {"sanity": abs(spearman(own.signed, other.signed))})
 
 
 def measure(view: "View", name: str, attribution: "Attribution") -> dict[str, float]:
@@ -137,7 +140,7 @@ def measure(view: "View", name: str, attribution: "Attribution") -> dict[str, fl
 
 COLUMNS = {
     "hit": "hit rate", "less_chance": "less chance", "mass_over_area": "mass over area",
-    "border_peak": "peaks at the border", "border_mass": "mass at the border", "sanity": "sanity",
+    "border_peak": "peaks at the border", "border_mass": "evidence at the border", "sanity": "sanity",
     "incomplete": "incomplete", "seconds": "seconds a view",
 }  # fmt: skip
 
