@@ -77,29 +77,29 @@ def measure_effects(
     title = f"without {suspect}"
     logits = compute_logits(model, [case.image for case in shown], title).astype("float64")
     filled = [inpaint(case.image, region) for case, region in zip(shown, regions, strict=True)]
+    inpainted = logits - compute_logits(model, filled, title)
     counterfactual = np.full_like(logits, np.nan)
     if rows := [row for row, case in enumerate(shown) if case.name in without]:
         painted = compute_logits(model, [without[shown[row].name] for row in rows], title)
         counterfactual[rows] = logits[rows] - painted
     others = find_others(cases, suspect, rng)
-    controls = np.full((len(shown), len(others), logits.shape[1]), np.nan)
+    controls = np.empty((len(shown), 0, logits.shape[1]))
     if others:
-        measure_controls(controls, model, shown, regions, others, asked, rng)
-    inpainted = logits - compute_logits(model, filled, title)
+        controls = measure_controls(model, shown, regions, others, asked, rng)
     return Effects([case.name for case in shown], inpainted, controls, counterfactual)
 
 
 def measure_controls(
-    controls: np.ndarray,
     model: Model,
     shown: Sequence[Case],
     regions: Sequence[np.ndarray],
     others: Sequence[Case],
     asked: Mapping[int, str],
     rng: np.random.Generator,
-) -> None:
-    """Write what the logits of the controls lose into (n, P, C), case by case so that few images are held."""
+) -> np.ndarray:
+    """Return what the logits of the controls lose, (n, P, C); filled case by case, so that few images are held."""
     before = compute_logits(model, [case.image for case in others], "controls")
+    controls = np.full((len(shown), *before.shape), np.nan)
     for row, case in enumerate(show_progress(shown, "filling controls", len(shown))):
         sampled = sample_controls(case, regions[row], others, asked.values(), rng)
         places = sorted({place for own in sampled.values() for place in own})
@@ -110,3 +110,4 @@ def measure_controls(
         for output, name in asked.items():
             for place in sampled[name]:
                 controls[row, place, output] = before[place, output] - after[place][output]
+    return controls

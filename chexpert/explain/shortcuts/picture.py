@@ -63,7 +63,7 @@ def plot_images(search: Search, explainer: Explainer, observation: str, suspect:
             _show(row[3], images["control filled"], f"another image, filled there\n{change}")
             row[3].contour(region, [0.5], colors="orange", linewidths=0.8)
         else:
-            _write_note(row[3], "another image, filled there:\nno image without it compares")
+            _write_note(row[3], "another image, filled there:\nno image of this label compares")
         if "without" in images:
             _show(row[4], images["without"], f"painted without it\np = {probabilities['without']:.2f}")
         else:
