@@ -36,7 +36,7 @@ def main() -> None:
     out.mkdir(parents=True, exist_ok=True)
     print(f"{FINDING} and {DEVICE}; effects in standard deviations of the logit, 95 % intervals")
     print("  ".join(f"{title:<24}" for title in TITLES).rstrip())
-    alarms: dict[str, list[bool]] = {}
+    found: dict[str, list[tuple[bool, bool]]] = {}
     for tie, seed in [(0.85, seed) for seed in given.tied] + [(0.5, seed) for seed in given.free]:
         own = make_phantom(out, tie, seed)
         model = f"tie {tie}, seed {seed}"
@@ -47,9 +47,11 @@ def main() -> None:
         for images, data in searched.items():
             pair = search(run, data)
             print(describe(model, images, pair), flush=True)
-            alarms.setdefault(f"models of tie {tie} on images of {images}", []).append(pair["alarm"])
-    for what, found in alarms.items():
-        print(f"{what}: {DEVICE} named in {sum(found)} of {len(found)}")
+            named = pair["alarm"], not pair["lacking_by_filling"]
+            found.setdefault(f"models of tie {tie} on images of {images}", []).append(named)
+    for what, rows in found.items():
+        alarms, filling = map(sum, zip(*rows, strict=True))
+        print(f"{what}: {DEVICE} named in {alarms} of {len(rows)}, by filling alone in {filling}")
 
 
 def call(log: Path, *command: str, codes: Sequence[int] = (0,)) -> None:
