@@ -23,7 +23,7 @@ MOST_OUTSIDE = 0.05
 def find_others(cases: Sequence[Case], suspect: str, rng: np.random.Generator) -> list[Case]:
     """Return the cases that may be controls: without the suspect, by their outlines and their label; 500 at most."""
     others = [case for case in cases if suspect not in case.regions and case.labels.get(suspect) != 1]
-    return [others[place] for place in sorted(rng.permutation(len(others))[:MOST_OTHERS])]
+    return [others[index] for index in sorted(rng.permutation(len(others))[:MOST_OTHERS])]
 
 
 def sample_controls(
@@ -44,9 +44,11 @@ def sample_controls(
         Indices of ``others`` by observation.
     """
     order = rng.permutation(len(others)).tolist()
-    fits = cache(lambda place: _is_comparable(case, others[place], region))
+    fits = cache(lambda index: _is_comparable(case, others[index], region))
     return {
-        name: list(islice((p for p in order if _label(others[p], name) == _label(case, name) and fits(p)), CONTROLS))
+        name: list(
+            islice((i for i in order if others[i].labels.get(name) == case.labels.get(name) and fits(i)), CONTROLS)
+        )
         for name in names
     }
 
@@ -69,13 +71,13 @@ def bootstrap_above_controls(losses: np.ndarray, controls: np.ndarray, replicate
     if not images.any():
         return Interval(np.nan, np.nan, np.nan, 0, replicates)
     own, known = losses[images], known[images][:, others].astype("float64")
-    filled = np.nan_to_num(controls[images][:, others])
+    known_losses = np.nan_to_num(controls[images][:, others])
     rng = np.random.default_rng(0)
     counts = [rng.multinomial(size, np.full(size, 1 / size), replicates) for size in known.shape]
-    # the first column is the images themselves
+    # the first column counts every image once: it gives the value, the others the interval
     weights, chosen = (np.vstack([np.ones(count.shape[1]), count]).T.astype("float64") for count in counts)
     total = known @ chosen
-    means = np.divide(filled @ chosen, total, out=np.zeros_like(total), where=total > 0)
+    means = np.divide(known_losses @ chosen, total, out=np.zeros_like(total), where=total > 0)
     weights = weights * (total > 0)
     count = weights.sum(0)
     values = np.divide(
@@ -84,10 +86,6 @@ def bootstrap_above_controls(losses: np.ndarray, controls: np.ndarray, replicate
     defined = values[1:][np.isfinite(values[1:])]
     low, high = np.quantile(defined, ENDS) if len(defined) else (np.nan, np.nan)
     return Interval(float(values[0]), float(low), float(high), int(images.sum()), replicates - len(defined))
-
-
-def _label(case: Case, name: str) -> int | None:
-    return case.labels.get(name)
 
 
 def _is_comparable(case: Case, other: Case, region: np.ndarray) -> bool:
